@@ -1,0 +1,35 @@
+"""What every test is held to: nothing may be logged as a failure and go unnoticed."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+
+class LoggedFailures:
+    """What was logged as an error during a test."""
+
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_level") in (LogLevel.error, LogLevel.critical):
+            self.events.append(event)
+
+    def flush(self, kind: type[BaseException]) -> list[BaseException]:
+        """Take out the failures of one kind, which were expected."""
+        found = [e for e in self.events if "log_failure" in e and e["log_failure"].check(kind)]
+        self.events = [e for e in self.events if e not in found]
+        return [e["log_failure"].value for e in found]
+
+
+@pytest.fixture(autouse=True)
+def logged_failures() -> Iterator[LoggedFailures]:
+    """Fail a test that logs a failure, or leaves one in a Deferred, and does not flush it."""
+    failures = LoggedFailures()
+    globalLogPublisher.addObserver(failures)
+    yield failures
+    gc.collect()
+    globalLogPublisher.removeObserver(failures)
+    assert failures.events == []

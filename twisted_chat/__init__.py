@@ -1,0 +1,24 @@
+r"""A chat server for Twisted.
+
+Lines come in through a door, the rules decide, lines go out to the rooms::
+
+    interfaces, chat  <-  wire, state, cluster  <-  assembly  <-  doors  <-  service  <-  tap
+
+``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
+``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
+``state``     what outlives the moment.
+``cluster``   the one order of events, on one node or on many.
+``assembly``  puts these together, and is the only one that knows them all.
+``doors``     the ways in: each file there gives the chat `IClient`\\ s.
+``service``   ports, and a stop in order.
+``tap``       the process: options, signals, exit codes.
+
+Commands decide, events change: a command proposes an event to the backplane, which numbers it
+and has `Rooms.apply` carry it out, on every node alike.
+"""
+
+from twisted_chat.chat.limits import Limits
+from twisted_chat.doors.tcp import ChatFactory
+from twisted_chat.service import ChatService
+
+__all__ = ["ChatFactory", "ChatService", "Limits"]

@@ -1,0 +1,57 @@
+"""The one place where rules, wire, state and backplane are put together."""
+
+import secrets
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.rooms import Rooms
+from twisted_chat.cluster.local import LocalBackplane
+from twisted_chat.interfaces import IBackplane, IStore
+from twisted_chat.state.memory import MemoryStore
+from twisted_chat.wire.delivery import Delivery
+from twisted_chat.wire.turn import end_of_turn
+
+_log = Logger()
+
+
+def assemble(
+    reactor: Any,
+    limits: Limits | None = None,
+    store: IStore | None = None,
+    backplane: IBackplane | None = None,
+    turn: Callable[[Callable[[], None]], None] | None = None,
+) -> Rooms:
+    """Make a chat; what is left out is that of a single node which keeps nothing.
+
+    :param reactor: gives the time, and calls at the end of a turn.
+    :param turn: calls a function at the end of the reactor's turn.
+    """
+    return Rooms(
+        backplane=backplane or LocalBackplane(reactor.seconds),
+        store=store or MemoryStore(),
+        delivery=Delivery(turn or end_of_turn(reactor), _trouble),
+        clock=reactor.seconds,
+        start=_start,
+        trouble=_trouble,
+        incarnation=secrets.token_hex(4),
+        limits=limits,
+        version=version("twisted-chat"),
+    )
+
+
+def _start(running: Coroutine[Any, Any, None]) -> None:
+    Deferred.fromCoroutine(running).addErrback(_failed)
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("something went wrong", failure)
+
+
+def _trouble(error: BaseException) -> None:
+    _log.failure("something went wrong", Failure(error))

@@ -1,0 +1,32 @@
+"""The table of commands.
+
+A new command is one function in the file of its theme: the table finds it there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+
+from twisted_chat.chat.commands import around, people, server, talking
+from twisted_chat.chat.commands.command import Command, command
+
+__all__ = ["COMMANDS", "Command", "command", "table"]
+
+
+def table(*themes: ModuleType) -> Mapping[str, Command]:
+    """Collect the commands of some modules, by name and alias.
+
+    :raises ValueError: two commands go by one name.
+    """
+    commands: dict[str, Command] = {}
+    for theme in themes:
+        for found in vars(theme).values():
+            if not isinstance(found, Command):
+                continue
+            for word in (found.name, *found.aliases):
+                if word in commands:
+                    raise ValueError(f"two commands called /{word}")
+                commands[word] = found
+    return MappingProxyType(commands)
+
+
+COMMANDS = table(talking, around, people, server)

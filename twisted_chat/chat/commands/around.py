@@ -1,0 +1,143 @@
+"""Commands for rooms: entering them, looking around in them."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted_chat.chat import names
+from twisted_chat.chat.commands.command import command
+from twisted_chat.chat.commands.lists import listing
+from twisted_chat.chat.events import ChatError, Joined, Left, Line, Notice, Replay, Shown, TopicSet
+from twisted_chat.chat.limits import REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.rooms import Room
+    from twisted_chat.chat.session import Session
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@command(
+    "join",
+    "j",
+    usage="/join ROOM_NAME",
+    help="enter a room, which is made if there is none",
+    needs=("room name",),
+    takes=2,
+    cost=3,
+)
+async def join(session: "Session", room_name: str, _key: str = "") -> None:
+    name = names.room_name(room_name)
+    here = session.person.room
+    if here and names.fold(here.name.text) == names.fold(name.text):
+        session.show(Notice(f"you are in {here.name.text} already"))
+        return
+    rooms = session.rooms
+    joined = await rooms.backplane.claim(Joined(session.who, 0, name.text))
+    room = session.person.room
+    if room is None:  # gone again before it was known
+        return
+    lines = await rooms.store.history(room.id, REPLAYED_ON_JOINING)
+    before = [line for line in lines if line.id < joined.id]
+    rooms.delivery.release(session.person, *_welcome(room, before))
+
+
+def _welcome(room: "Room", lines: Sequence[Line]) -> list[Shown]:
+    shown: list[Shown] = [Notice(f"welcome to {room.name.text}")]
+    if room.topic:
+        shown.append(Notice(f"topic: {room.topic}"))
+    if lines:
+        shown.append(Replay(list(lines)))
+    return [*shown, _members(room, "here")]
+
+
+@command("leave", "part", usage="/leave", help="leave the room", in_room=True)
+async def leave(session: "Session") -> None:
+    room = session.person.room
+    assert room is not None  # the guard has seen to it
+    await session.rooms.backplane.claim(Left(session.who, room.id))
+    session.show(Notice(f"you have left {room.name.text}"))
+
+
+@command(
+    "rooms",
+    "list",
+    usage="/rooms [PREFIX]",
+    help="list the rooms, or those that begin so",
+    takes=1,
+)
+def rooms(session: "Session", prefix: str = "") -> None:
+    found = [room.name.text for room in session.rooms.rooms.values()]
+    if prefix:
+        begin = names.fold(prefix)
+        found = [name for name in found if names.fold(name).startswith(begin)]
+    if found:
+        session.show(listing("available rooms", found, hint="/rooms PREFIX"))
+    else:
+        session.show(Notice("available rooms: none. /join NAME makes one"))
+
+
+@command(
+    "who",
+    "names",
+    usage="/who [ROOM_NAME]",
+    help="list who is in the room, or in another one",
+    takes=1,
+)
+def who(session: "Session", room_name: str = "") -> None:
+    if room_name:
+        room = session.rooms.room(room_name)
+        session.show(_members(room, f"in {room.name.text}"))
+        return
+    if session.person.room is None:
+        raise ChatError("you are in no room. usage: /who ROOM_NAME")
+    session.show(_members(session.person.room, "here"))
+
+
+def _members(room: "Room", title: str) -> Shown:
+    return listing(title, [person.marked_name for person in room.members.values()])
+
+
+@command(
+    "topic",
+    usage="/topic [TEXT]",
+    help="show what the room is about, or set it",
+    takes=1,
+    in_room=True,
+)
+async def topic(session: "Session", text: str = "") -> None:
+    room = session.person.room
+    assert room is not None  # the guard has seen to it
+    if not text:
+        session.show(Notice(f"topic: {room.topic}" if room.topic else "no topic is set"))
+        return
+    if len(text) > TOPIC_LENGTH:
+        raise ChatError(f"a topic holds at most {TOPIC_LENGTH} characters")
+    await session.rooms.backplane.claim(TopicSet(session.who, room.id, text))
+
+
+@command(
+    "history",
+    usage="/history [N or 10m]",
+    help="show the last lines of the room: how many, or since when",
+    takes=1,
+    in_room=True,
+)
+async def history(session: "Session", span: str = "") -> None:
+    room = session.person.room
+    assert room is not None  # the guard has seen to it
+    limit, since = _span(span, session.rooms.clock())
+    lines = await session.rooms.store.history(room.id, limit, since)
+    session.show(Replay(list(lines)) if lines else Notice("nothing was said yet"))
+
+
+def _span(span: str, now: float) -> tuple[int, float]:
+    """Read how much history is wanted: how many lines, and since when."""
+    if not span:
+        return REPLAYED_ON_JOINING, 0.0
+    found = re.fullmatch(r"([0-9]{1,6})([smhd]?)", span.lower())
+    if not found or not int(found[1]):
+        raise ChatError(f"{span} is no number and no time. usage: /history [N or 10m]")
+    if found[2]:
+        return REPLAYED_AT_MOST, now - int(found[1]) * _UNITS[found[2]]
+    return min(int(found[1]), REPLAYED_AT_MOST), 0.0

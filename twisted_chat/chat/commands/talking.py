@@ -1,0 +1,67 @@
+"""Commands that say something."""
+
+from typing import TYPE_CHECKING
+
+from twisted_chat.chat.commands.command import command
+from twisted_chat.chat.events import ChatError, Emoted, Said, Told, Who
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.session import Session
+
+
+@command(
+    "msg",
+    usage="/msg MSG",
+    help="say something to the room, as a line without a command does",
+    needs=("message",),
+    in_room=True,
+)
+def msg(session: "Session", text: str) -> None:
+    person = session.person
+    session.rooms.backplane.publish(Said(person.who, person.room.id, text))  # type: ignore[union-attr]
+
+
+@command(
+    "me",
+    usage="/me TEXT",
+    help="tell the room what you do",
+    needs=("text",),
+    in_room=True,
+)
+def me(session: "Session", text: str) -> None:
+    person = session.person
+    session.rooms.backplane.publish(Emoted(person.who, person.room.id, text))  # type: ignore[union-attr]
+
+
+@command(
+    "tell",
+    "pm",
+    "w",
+    usage="/tell NAME TEXT",
+    help="say something to one person alone",
+    needs=("name", "text"),
+)
+def tell(session: "Session", name: str, text: str) -> None:
+    _tell(session, session.rooms.person(name).who, text)
+
+
+@command(
+    "reply",
+    "r",
+    usage="/reply TEXT",
+    help="answer whoever last told you something",
+    needs=("text",),
+)
+def reply(session: "Session", text: str) -> None:
+    if session.reply_to is None:
+        raise ChatError("nobody has told you anything yet. usage: /tell NAME TEXT")
+    person = session.rooms.people.get(session.reply_to.person)
+    if person is None:
+        raise ChatError(f"{session.reply_to.name} has gone")
+    _tell(session, person.who, text)
+
+
+def _tell(session: "Session", to: Who, text: str) -> None:
+    if to.identity in session.ignored:
+        raise ChatError(f"you ignore {to.name}. usage: /unignore NAME")
+    session.rooms.backplane.publish(Told(session.who, to, text))

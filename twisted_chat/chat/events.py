@@ -1,0 +1,161 @@
+"""What happens, and what is shown.
+
+An *event* happens to the chat: the backplane numbers it, `Rooms.apply` carries it out, and it
+may be shown to many.  An *answer* is shown to one person and happens to nobody.
+
+The classes are slotted but not frozen: the backplane stamps ``id`` and ``time`` in place,
+which costs half of what making a frozen copy does.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+
+class ChatError(Exception):
+    """A refusal, in words that tell a person what was wrong and what is right."""
+
+
+class Who(NamedTuple):
+    """A person, as they were shown when the event was made."""
+
+    person: str
+    """The id of the person: one connection's, never used again."""
+    account: str | None
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """What outlives a change of name: the account, or else the person."""
+        return self.account or self.person
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happened to the chat."""
+
+    who: Who
+    id: int = field(default=0, init=False)
+    """Ordered and never used again, after a restart neither; its value means nothing."""
+    time: float = field(default=0.0, init=False)
+    """UTC, in seconds."""
+
+
+@dataclass(slots=True)
+class RoomEvent(Event):
+    """Something that happened in a room."""
+
+    room: int
+    """The id of the room; 0 while it is not known."""
+
+
+@dataclass(slots=True)
+class Said(RoomEvent):
+    text: str
+
+
+@dataclass(slots=True)
+class Emoted(RoomEvent):
+    text: str
+
+
+@dataclass(slots=True)
+class Told(Event):
+    """A private line."""
+
+    to: Who
+    text: str
+
+
+@dataclass(slots=True)
+class Arrived(Event):
+    """Someone connected; they are given the name of a stranger."""
+
+
+@dataclass(slots=True)
+class Quit(Event):
+    """Someone's connection is over."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class Joined(RoomEvent):
+    """Someone entered a room, and left the one they were in.
+
+    The `Left` that the old room sees has the same ``id``: it is the same step.
+    """
+
+    name: str
+    """What the room is called; it is made if there is none."""
+
+
+@dataclass(slots=True)
+class Left(RoomEvent):
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Renamed(RoomEvent):
+    """Someone goes by another name; ``who`` has the old one, ``room`` where they are, or 0."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class TopicSet(RoomEvent):
+    text: str
+
+
+@dataclass(slots=True)
+class WentAway(Event):
+    """Someone is away, or with None for ``text`` back."""
+
+    text: str | None
+
+
+Line: TypeAlias = Said | Emoted
+"""What is kept as history."""
+
+
+@dataclass(slots=True)
+class Notice:
+    """Words of the server to one person."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Why a line was not obeyed."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Listing:
+    """A list of names, cut to what a screen holds."""
+
+    title: str
+    names: list[str]
+    more: int = 0
+    """How many were left out."""
+    hint: str = ""
+    """How to see those."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A private line of one's own, on its way."""
+
+    told: Told
+
+
+@dataclass(slots=True)
+class Replay:
+    """Lines of the past, shown with their times."""
+
+    lines: list[Line]
+
+
+Answer: TypeAlias = Notice | Refusal | Listing | Sent | Replay
+Shown: TypeAlias = Event | Answer

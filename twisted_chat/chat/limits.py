@@ -1,0 +1,75 @@
+"""The numbers that bound everything, and the token bucket."""
+
+from dataclasses import dataclass
+
+NICK_LENGTH = 32
+ROOM_NAME_LENGTH = 64
+TOPIC_LENGTH = 390
+AWAY_LENGTH = 200
+REASON_LENGTH = 200
+IGNORED_PEOPLE = 100
+LISTED = 200
+REPLAYED_ON_JOINING = 10
+REPLAYED_AT_MOST = 200
+PENDING_LINES = 100
+BACKLOG = 10_000
+BACKLOG_PAUSE = 0.05
+"""Seconds for which someone who talks waits while the store has more than `BACKLOG` to do."""
+WAITING_OUTPUT = 256 * 1024 * 1024
+FIRST_LINE_SECONDS = 300
+CLOSING_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator can set."""
+
+    max_line: int = 1024
+    """Bytes in a line."""
+    flood: tuple[float, int] | None = (5.0, 20)
+    """Lines a second and burst of one connection; None for no limit."""
+    max_connections: int = 0
+    """At a time; 0 for no limit."""
+    max_per_address: int = 64
+    """At a time, and new ones a minute, from one address; 0 for no limit."""
+    sendq: int = 1024 * 1024
+    """Bytes waiting for one slow reader."""
+    idle_timeout: float = 0
+    """Seconds of silence after which a connection is closed; 0 for never."""
+    drain: float = 5
+    """Seconds that a stop in order may take."""
+
+
+class Bucket:
+    """A token bucket: a line takes a token, and more may come only once there is one."""
+
+    __slots__ = ("_burst", "_filled", "_rate", "tokens")
+
+    def __init__(self, rate: float, burst: int, now: float) -> None:
+        """
+        :param rate: tokens a second.
+        :param burst: how many tokens it holds; it begins full.
+        :param now: seconds, as in all calls.
+        """
+        self._rate = rate
+        self._burst = burst
+        self._filled = now
+        self.tokens = float(burst)
+
+    def spend(self, cost: int, now: float) -> None:
+        """Take tokens for something that was done, into debt if need be."""
+        self._fill(now)
+        self.tokens -= cost
+
+    def wait(self, now: float) -> float:
+        """Tell how many seconds remain until the next token is there."""
+        if self.tokens >= 1:
+            return 0.0
+        self._fill(now)
+        return max(0.0, (1 - self.tokens) / self._rate)
+
+    def _fill(self, now: float) -> None:
+        elapsed = now - self._filled
+        self._filled = now
+        if elapsed > 0:  # a clock may be set back
+            self.tokens = min(self._burst, self.tokens + elapsed * self._rate)

@@ -1,0 +1,135 @@
+"""What a nick and a room's name may be, and when two of them are one.
+
+Names are RFC 8266 nicknames without blanks.  Two names are one when they share any of three
+keys: the case fold, the skeleton (UTS 39, section 4) as typed, and the skeleton of the fold;
+folding first alone would miss that ``Iain`` looks like ``lain``.
+"""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from confusable_homoglyphs import confusables
+from precis_i18n import get_profile
+
+from twisted_chat.chat.events import ChatError
+from twisted_chat.chat.limits import NICK_LENGTH, ROOM_NAME_LENGTH
+from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
+
+STRANGER = "anonymous"
+# What notices begin with, or what would be taken for the server or for everyone.
+RESERVED = ("server", "all", "here", "topic", "you")
+
+_PROFILE = get_profile("NicknameCasePreserved")
+_FORBIDDEN = frozenset(":[]*>,/@#")
+_JOINERS = re.compile("[\u200c\u200d]")
+
+
+class Name(NamedTuple):
+    """A name that may be used."""
+
+    text: str
+    keys: frozenset[str]
+    """What it is recognised by; two names that share one are taken for each other."""
+
+
+def nick(text: str) -> Name:
+    """Make a nick of what was typed.
+
+    :raises ChatError: it cannot be one.
+    """
+    name = _name(text, "nick", NICK_LENGTH)
+    if any(key.startswith(_STRANGER_KEYS) for key in name.keys):
+        raise ChatError(f'"{name.text}" is kept for people without a name')
+    for word, its_keys in _RESERVED_KEYS.items():
+        if fold(name.text) == word:
+            raise ChatError(f'"{name.text}" is reserved')
+        if not name.keys.isdisjoint(its_keys):
+            raise ChatError(f'"{name.text}" looks like "{word}", which is reserved')
+    return name
+
+
+def room_name(text: str) -> Name:
+    """Make a room's name of what was typed.
+
+    :raises ChatError: it cannot be one.
+    """
+    return _name(text, "room name", ROOM_NAME_LENGTH)
+
+
+def stranger(number: int) -> str:
+    """Give the name of the nth person without one; the first is 1."""
+    return STRANGER if number == 1 else f"{STRANGER}-{number}"
+
+
+def fold(text: str) -> str:
+    """Give what is the same for names that differ in letter case alone."""
+    return unicodedata.normalize("NFKC", text.casefold())
+
+
+def keys(text: str) -> frozenset[str]:
+    """Give what a name is recognised by; its `fold` is among them."""
+    folded = fold(text)
+    return frozenset((folded, skeleton(text), skeleton(folded)))
+
+
+def skeleton(text: str) -> str:
+    """Give what is the same for texts that look alike (UTS 39, section 4)."""
+    text = unicodedata.normalize("NFD", text)
+    text = _LOOKALIKE_SEQUENCE.sub(lambda found: _REPRESENTATIVE[found[0]], text)
+    return unicodedata.normalize("NFD", text.translate(_LOOKALIKE_CHARACTER))
+
+
+def _name(text: str, kind: str, longest: int) -> Name:
+    if len(text) > longest:  # before any work on it
+        raise ChatError(f"a {kind} holds at most {longest} characters")
+    if len(text.split()) != 1:
+        raise ChatError(f"a {kind} holds no blank")
+    if not _FORBIDDEN.isdisjoint(text):
+        raise ChatError(f"a {kind} holds none of : [ ] * > , / @ #")
+    try:
+        name = str(_PROFILE.enforce(text))
+    except UnicodeEncodeError as refused:
+        raise ChatError(f"a {kind} cannot hold {_describe(text, refused)}") from None
+    if REPLACEMENT in name or _JOINERS.search(name) or sanitize(name) != name:
+        raise ChatError(f"a {kind} holds no characters that cannot be shown")
+    if unicodedata.category(name[0]).startswith("M"):
+        raise ChatError(f"a {kind} cannot begin with a mark that sits on a letter")
+    # Compatibility characters turn into others: they are looked at again as what they became.
+    if name != text:
+        return _name(name, kind, longest)
+    return Name(name, keys(name))
+
+
+def _describe(text: str, refused: UnicodeEncodeError) -> str:
+    culprit = text[refused.start : refused.start + 1]
+    return f"U+{ord(culprit):04X}" if culprit else "such characters"
+
+
+def _lookalikes() -> dict[str, str]:
+    """Map each sequence that looks like another to the representative of its class."""
+    classes: dict[str, set[str]] = {}
+    for sequence, others in confusables.confusables_data.items():
+        alike = {sequence, *(other["c"] for other in others)}
+        merged = {one.strip("\u200e") for one in alike}
+        for one in tuple(merged):
+            merged |= classes.get(one, set())
+        classes.update(dict.fromkeys(merged, merged))
+    return {one: min(alike, key=lambda s: (len(s), s)) for one, alike in classes.items()}
+
+
+_REPRESENTATIVE = _lookalikes()
+_LOOKALIKE_SEQUENCE = re.compile(
+    "|".join(
+        re.escape(sequence)
+        for sequence in sorted(_REPRESENTATIVE, key=len, reverse=True)
+        if len(sequence) > 1
+    )
+)
+_LOOKALIKE_CHARACTER = {
+    ord(sequence): representative
+    for sequence, representative in _REPRESENTATIVE.items()
+    if len(sequence) == 1
+}
+_RESERVED_KEYS = {word: keys(word) for word in RESERVED}
+_STRANGER_KEYS = tuple(keys(STRANGER))

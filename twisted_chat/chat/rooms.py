@@ -1,0 +1,342 @@
+"""The registry of rooms and people, and the one place where either changes."""
+
+import heapq
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted_chat.chat import names
+from twisted_chat.chat.commands import COMMANDS, Command
+from twisted_chat.chat.events import (
+    Arrived,
+    ChatError,
+    Emoted,
+    Event,
+    Joined,
+    Left,
+    Notice,
+    Quit,
+    Refusal,
+    Renamed,
+    Said,
+    Sent,
+    Shown,
+    Told,
+    TopicSet,
+    WentAway,
+    Who,
+)
+from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.people import Person
+from twisted_chat.chat.session import Session
+from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IStore
+
+Named = TypeVar("Named", "Room", Person)
+
+
+class Room:
+    """A room and who is in it.  Only `Rooms.apply` changes it."""
+
+    __slots__ = ("id", "members", "name", "topic")
+
+    def __init__(self, id: int, name: names.Name) -> None:  # noqa: A002
+        self.id = id
+        self.name = name
+        self.topic = ""
+        self.members: dict[str, Person] = {}
+        """By the id of the person, in the order of joining."""
+
+
+class Rooms:
+    """All rooms and people, as this node knows them.
+
+    `apply` alone changes what is in here, and decides who is shown what; everything else asks.
+    """
+
+    def __init__(
+        self,
+        *,
+        backplane: IBackplane,
+        store: IStore,
+        delivery: IDelivery,
+        clock: Callable[[], float],
+        start: Callable[[Coroutine[Any, Any, None]], object],
+        trouble: Callable[[BaseException], None],
+        incarnation: str,
+        limits: Limits | None = None,
+        commands: Mapping[str, Command] = COMMANDS,
+        version: str = "",
+    ) -> None:
+        """
+        :param clock: gives UTC seconds.
+        :param start: runs a coroutine, at once as far as it goes without waiting.
+        :param trouble: told of what should not have happened.
+        :param incarnation: unlike that of every other node and of every earlier start.
+        """
+        self.backplane = backplane
+        self.store = store
+        self.delivery = delivery
+        self.clock = clock
+        self.start = start
+        self.trouble = trouble
+        self.limits = limits or Limits()
+        self.commands = commands
+        self.version = version
+        self.motd: list[str] = []
+        self.started = clock()
+        self.people: dict[str, Person] = {}
+        self.sessions: dict[str, Session] = {}
+        """The people who are on this node, by the id of the person."""
+        self.rooms: dict[int, Room] = {}
+        self._names: dict[str, Person] = {}
+        self._room_names: dict[str, Room] = {}
+        self._ignorers: dict[str, set[str]] = {}
+        self._free_numbers: list[int] = []
+        self._next_number = 1
+        self._person_ids = (f"{incarnation}.{number}" for number in count(1))
+        self._appliers: dict[type[Event], Callable[[Any], None]] = {
+            Said: self._said,
+            Emoted: self._said,
+            Told: self._told,
+            Arrived: self._arrived,
+            Quit: self._quit,
+            Joined: self._joined,
+            Left: self._left,
+            Renamed: self._renamed,
+            TopicSet: self._topic_set,
+            WentAway: self._went_away,
+        }
+        backplane.subscribe(self.admit, self.apply)
+
+    # Asking
+
+    def person(self, name: str) -> Person:
+        """Find someone by name.
+
+        :raises ChatError: nobody is called so.
+        """
+        person = _called(self._names, name)
+        if person is None:
+            raise ChatError(f"there is nobody called {name}")
+        return person
+
+    def room(self, name: str) -> Room:
+        """Find a room by name.
+
+        :raises ChatError: there is none.
+        """
+        room = _called(self._room_names, name)
+        if room is None:
+            raise ChatError(f"there is no room called {name}. /rooms lists them")
+        return room
+
+    def admit(self, event: Event) -> None:
+        """Check an event that is claimed against the state as it is now.
+
+        :raises ChatError: it may not be.
+        """
+        if event.who.person not in self.people:
+            raise ChatError("you are not here any more")
+        if isinstance(event, Renamed):
+            _refuse_taken(self._names, names.nick(event.name), self.people[event.who.person])
+        elif isinstance(event, Joined):
+            name = names.room_name(event.name)
+            _refuse_taken(self._room_names, name, _called(self._room_names, name.text))
+
+    # Coming and going
+
+    def connect(self, client: IClient, wake: Callable[[], None] = lambda: None) -> Session:
+        """Let someone in.
+
+        :param wake: called when a session that was busy takes lines again.
+        """
+        session = Session(next(self._person_ids), client, self, wake)
+        self.sessions[session.id] = session
+        self.backplane.publish(Arrived(Who(session.id, None, "")))
+        return session
+
+    def close(self, farewell: str) -> None:
+        """Send everybody on this node away, without a word about each to the others."""
+        sessions, self.sessions = self.sessions, {}
+        for session in sessions.values():
+            session.dismiss(farewell)
+
+    def ignore(self, person: str, identity: str) -> None:
+        """Show nothing more of ``identity`` to the person with the id ``person``."""
+        self._ignorers.setdefault(identity, set()).add(person)
+
+    def unignore(self, person: str, identity: str) -> None:
+        """Show what ``identity`` says to the person with the id ``person`` again."""
+        ignorers = self._ignorers.get(identity, set())
+        ignorers.discard(person)
+        if not ignorers:
+            self._ignorers.pop(identity, None)
+
+    # Changing
+
+    def apply(self, event: Event) -> None:
+        """Carry out an event that the backplane has numbered."""
+        self._appliers[type(event)](event)
+
+    def _said(self, event: Said | Emoted) -> None:
+        room = self.rooms.get(event.room)
+        speaker = room and room.members.get(event.who.person)
+        if not room or not speaker:
+            self._show(event.who.person, Refusal("not said: you are no longer in that room"))
+            return
+        self.store.record(event)
+        deaf = [] if speaker.client is None or speaker.client.echo else [speaker]
+        if event.who.identity in self._ignorers:
+            deaf += self._ignoring(event.who, room.members)
+        self.delivery.to_room(room, event, *deaf)
+
+    def _told(self, event: Told) -> None:
+        sender, to = self.people.get(event.who.person), self.people.get(event.to.person)
+        if to is None:
+            self._show(event.who.person, Refusal(f"there is nobody called {event.to.name} now"))
+            return
+        if to.who.person not in self._ignorers.get(event.who.identity, ()):
+            self.delivery.to_person(to, event)
+            if session := self.sessions.get(to.who.person):
+                session.told_by(event.who)
+        if sender is None or sender is to:
+            return
+        self.delivery.to_person(sender, Sent(event))
+        if to.away is not None:
+            self.delivery.to_person(sender, Notice(_away_words(to)))
+
+    def _arrived(self, event: Arrived) -> None:
+        session = self.sessions.get(event.who.person)
+        person = session.person if session else Person(event.who, event.time, None)
+        person.number = self._take_number()
+        name = names.stranger(person.number)
+        self._name(person, names.Name(name, frozenset((name,))))
+        self.people[person.who.person] = person
+        if session:
+            session.arrived()
+
+    def _quit(self, event: Quit) -> None:
+        person = self.people.pop(event.who.person, None)
+        if person is None:
+            return
+        self._out(person, event, event.reason)
+        self._release_name(person)
+        self.delivery.forget(person)
+        self.sessions.pop(person.who.person, None)
+        self._ignorers.pop(person.who.person, None)
+
+    def _joined(self, event: Joined) -> None:
+        person = self.people.get(event.who.person)
+        if person is None:
+            return
+        self._out(person, event)
+        room = _called(self._room_names, event.name) or self._make_room(event)
+        event.room = room.id
+        self.delivery.to_room(room, event)
+        room.members[person.who.person] = person
+        person.room = room
+        self.delivery.enter(room, person)
+
+    def _left(self, event: Left) -> None:
+        person = self.people.get(event.who.person)
+        if person and person.room and person.room.id == event.room:
+            self._out(person, event)
+
+    def _renamed(self, event: Renamed) -> None:
+        person = self.people.get(event.who.person)
+        if person is None:
+            return
+        self._release_name(person)
+        self._name(person, names.nick(event.name))
+        self.delivery.to_person(person, Notice(f"all right, I will call you {event.name}"))
+        if person.room:
+            event.room = person.room.id
+            self.delivery.to_room(person.room, event, person)
+
+    def _topic_set(self, event: TopicSet) -> None:
+        if room := self.rooms.get(event.room):
+            room.topic = event.text
+            self.delivery.to_room(room, event)
+
+    def _went_away(self, event: WentAway) -> None:
+        person = self.people.get(event.who.person)
+        if person is None:
+            return
+        person.away = event.text
+        words = "you are back" if event.text is None else "you are marked as away"
+        self.delivery.to_person(person, Notice(words))
+
+    # Parts of a change
+
+    def _out(self, person: Person, event: Event, reason: str = "") -> None:
+        """Take someone out of the room they are in, if any, as part of ``event``."""
+        room = person.room
+        if room is None:
+            return
+        self.delivery.leave(room, person)
+        del room.members[person.who.person]
+        person.room = None
+        if not room.members:
+            self._unmake_room(room)
+            return
+        left = Left(person.who, room.id, reason)
+        left.id, left.time = event.id, event.time
+        self.delivery.to_room(room, left)
+
+    def _make_room(self, event: Joined) -> Room:
+        room = Room(event.id, names.room_name(event.name))
+        self.rooms[room.id] = room
+        self._room_names.update(dict.fromkeys(room.name.keys, room))
+        return room
+
+    def _unmake_room(self, room: Room) -> None:
+        del self.rooms[room.id]
+        for key in room.name.keys:
+            del self._room_names[key]
+        self.store.erase(room.id)
+
+    def _take_number(self) -> int:
+        if self._free_numbers:
+            return heapq.heappop(self._free_numbers)
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _name(self, person: Person, name: names.Name) -> None:
+        person.name = name
+        person.who = person.who._replace(name=name.text)
+        self._names.update(dict.fromkeys(name.keys, person))
+
+    def _release_name(self, person: Person) -> None:
+        for key in person.name.keys:
+            del self._names[key]
+        if person.number:
+            heapq.heappush(self._free_numbers, person.number)
+            person.number = 0
+
+    def _ignoring(self, who: Who, members: dict[str, Person]) -> Iterable[Person]:
+        return [members[one] for one in self._ignorers[who.identity] if one in members]
+
+    def _show(self, person: str, shown: Shown) -> None:
+        if person in self.people:
+            self.delivery.to_person(self.people[person], shown)
+
+
+def _called(taken: dict[str, Named], name: str) -> Named | None:
+    """Find the owner of a name; one who merely looks like it is not meant."""
+    owner = taken.get(names.fold(name))
+    return owner if owner and names.fold(owner.name.text) == names.fold(name) else None
+
+
+def _refuse_taken(taken: dict[str, Named], name: names.Name, own: Named | None) -> None:
+    """Refuse a name of which a key belongs to anybody but ``own``."""
+    for key in name.keys:
+        owner = taken.get(key)
+        if owner is None or owner is own:
+            continue
+        if names.fold(owner.name.text) == names.fold(name.text):
+            raise ChatError(f'"{name.text}" is taken')
+        raise ChatError(f'"{name.text}" looks like "{owner.name.text}", which is taken')
+
+
+def _away_words(person: Person) -> str:
+    return f"{person.name.text} is away" + (f": {person.away}" if person.away else "")

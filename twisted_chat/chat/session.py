@@ -1,0 +1,282 @@
+"""One person's connection: lines come in, commands are found, checked and run."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from twisted_chat.chat.commands import Command
+from twisted_chat.chat.events import ChatError, Notice, Quit, Refusal, Shown, Who
+from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
+from twisted_chat.chat.people import Person
+from twisted_chat.chat.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.rooms import Rooms
+    from twisted_chat.interfaces import IClient
+
+RECORD_VERSION = 1
+
+
+class Session:
+    """What belongs to one connection alone, and the way of its lines into the chat."""
+
+    __slots__ = (
+        "_bucket",
+        "_busy",
+        "_pending",
+        "_wake",
+        "client",
+        "ended",
+        "id",
+        "ignored",
+        "person",
+        "quiet",
+        "reply_to",
+        "rooms",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        client: "IClient",
+        rooms: "Rooms",
+        wake: Callable[[], None],
+    ) -> None:
+        """
+        :param id: of the person.
+        :param wake: called when a session that was busy takes lines again.
+        """
+        self.id = id
+        self.client = client
+        self.rooms = rooms
+        self.person = Person(Who(id, None, ""), rooms.clock(), client)
+        self.ended = False
+        self.zone: str | None = None
+        self.quiet = False
+        self.reply_to: Who | None = None
+        self.ignored: dict[str, str] = {}
+        """The names of those ignored, as they were then, by identity."""
+        self._wake = wake
+        self._busy = True  # until arrived
+        self._pending: deque[tuple[str, bool]] | None = None
+        flood = rooms.limits.flood
+        self._bucket = Bucket(*flood, rooms.clock()) if flood else None
+
+    # Lines
+
+    def receive(self, line: str, clean: bool = False) -> float:
+        """Obey one line; what is wrong with it is told to the person, never raised.
+
+        :param clean: `line` is known to be printable ASCII and no longer than allowed.
+        :returns: for how many seconds the giver should hold back the next line; `math.inf`
+            for until ``wake`` is called.
+        """
+        if self.ended:
+            return 0.0
+        if self._busy:
+            self._postpone(line, clean)
+        else:
+            self._obey(line, clean)
+        return self.pause()
+
+    def pause(self) -> float:
+        """Tell for how many seconds the next line should be held back, as `receive` does."""
+        if self._busy:
+            return inf
+        if self.rooms.store.backlog > BACKLOG:
+            return BACKLOG_PAUSE
+        bucket = self._bucket
+        if bucket is None or bucket.tokens >= 1:
+            return 0.0
+        return bucket.wait(self.rooms.clock())
+
+    def _obey(self, line: str, clean: bool) -> None:
+        try:
+            running = self._run(line if clean else self._cleaned(line))
+        except Exception as error:
+            self._say_why(error)
+            return
+        if running is not None:
+            self._busy = True
+            self.rooms.start(self._settle(running))
+
+    def _run(self, line: str) -> Awaitable[None] | None:
+        command, rest = self._parse(line)
+        if command is None:
+            return None
+        if self._bucket:
+            self._bucket.spend(command.cost, self.rooms.clock())
+        command.guard(self)
+        return command.run(self, *command.arguments(rest))
+
+    def _parse(self, line: str) -> tuple[Command | None, str]:
+        """Tell which command a line means, and what it is given."""
+        commands = self.rooms.commands
+        begun = line.lstrip()
+        if not begun:
+            return None, ""
+        if begun[0] != "/":
+            return commands["msg"], line
+        if begun.startswith("//"):
+            return commands["msg"], begun[1:]
+        word, _, rest = begun.partition(" ")
+        command = commands.get(word[1:].lower())
+        if command is None:
+            self._charge_for_nothing()
+            raise ChatError(f"unknown command: {word}. /help lists them")
+        return command, rest
+
+    def _charge_for_nothing(self) -> None:
+        if self._bucket:
+            self._bucket.spend(1, self.rooms.clock())
+
+    def _cleaned(self, line: str) -> str:
+        longest = self.rooms.limits.max_line
+        if len(line) > longest or len(line.encode("utf-8", "replace")) > longest:
+            raise ChatError(f"a line holds at most {longest} bytes")
+        return sanitize(line)
+
+    async def _settle(self, running: Awaitable[None]) -> None:
+        try:
+            await running
+        except Exception as error:
+            self._say_why(error)
+        self._busy = False
+        self._resume()
+
+    def _postpone(self, line: str, clean: bool) -> None:
+        if self._pending is None:
+            self._pending = deque()
+        if len(self._pending) < PENDING_LINES:
+            self._pending.append((line, clean))
+
+    def _resume(self) -> None:
+        pending, self._pending = self._pending, None
+        while pending and not self.ended:
+            if self._busy:  # obeying one made it wait again
+                self._pending = pending
+                return
+            self._obey(*pending.popleft())
+        if not self._busy:
+            self._wake()
+
+    def _say_why(self, error: Exception) -> None:
+        if not isinstance(error, ChatError):
+            self.rooms.trouble(error)
+            error = ChatError("something went wrong here; it is not your fault, and is logged")
+        self.show(Refusal(str(error)))
+
+    # Being here
+
+    @property
+    def who(self) -> Who:
+        return self.person.who
+
+    def show(self, *shown: Shown) -> None:
+        """Show something to this person alone."""
+        for one in shown:
+            self.rooms.delivery.to_person(self.person, one)
+
+    def arrived(self) -> None:
+        """Begin: the chat knows the person now."""
+        self.show(
+            Notice(
+                f"welcome. you are {self.who.name}. /nick NAME takes a name, "
+                "/join ROOM enters a room, /help tells the rest"
+            ),
+            *(Notice(f"- {line}") for line in self.rooms.motd),
+        )
+        self._busy = False
+        self._resume()
+
+    def told_by(self, who: Who) -> None:
+        """Remember whom `/reply` answers."""
+        self.reply_to = who
+
+    def adapt(self, *, zone: str | None, quiet: bool) -> None:
+        """Change how things are shown to this person.
+
+        :raises ValueError: there is no such time zone.
+        """
+        self.client.format = self.client.format.adapted(zone, quiet)
+        self.zone, self.quiet = zone, quiet
+
+    def ignore(self, who: Who) -> None:
+        self.ignored[who.identity] = who.name
+        self.rooms.ignore(self.id, who.identity)
+
+    def unignore(self, identity: str) -> None:
+        del self.ignored[identity]
+        self.rooms.unignore(self.id, identity)
+
+    # Going
+
+    def leave(self, farewell: str, reason: str) -> None:
+        """Go as the person asked: they see ``farewell``, the others ``reason``."""
+        self.show(Notice(farewell))
+        self.end(reason)
+        self.client.close(farewell)
+
+    def dismiss(self, farewell: str) -> None:
+        """Send the person away; the others are not told, for they are sent away too."""
+        self.show(Notice(farewell))
+        self.rooms.delivery.settle(self.person)
+        self.ended = True
+        self.client.close(farewell)
+
+    def end(self, reason: str = "") -> None:
+        """Take note that the connection is over; a second time does nothing."""
+        if self.ended:
+            return
+        self.ended = True
+        self.rooms.delivery.settle(self.person)
+        for identity in self.ignored:
+            self.rooms.unignore(self.id, identity)
+        self.rooms.backplane.publish(Quit(self.who, reason))
+
+    # Moving to another process
+
+    def to_record(self) -> dict[str, Any]:
+        """Give all of this that is not the chat's, as plain JSON data.
+
+        A session can be recorded only while no command of it is under way.
+        """
+        return {
+            "version": RECORD_VERSION,
+            "person": self.id,
+            "zone": self.zone,
+            "quiet": self.quiet,
+            "reply_to": self.reply_to and list(self.reply_to),
+            "ignored": self.ignored,
+            "allowance": self._bucket and self._bucket.tokens,
+        }
+
+    @classmethod
+    def from_record(
+        cls,
+        record: dict[str, Any],
+        client: "IClient",
+        rooms: "Rooms",
+        wake: Callable[[], None] = lambda: None,
+    ) -> "Session":
+        """Carry on where `to_record` left off; the person is among ``rooms.people``.
+
+        :raises ValueError: the record is of another version.
+        """
+        if record["version"] != RECORD_VERSION:
+            raise ValueError(f"a session of version {record['version']}, not {RECORD_VERSION}")
+        session = cls(record["person"], client, rooms, wake)
+        session.person = rooms.people[session.id]
+        session.person.client = client
+        session.adapt(zone=record["zone"], quiet=record["quiet"])
+        session.reply_to = Who(*record["reply_to"]) if record["reply_to"] else None
+        session.ignored = dict(record["ignored"])
+        for identity in session.ignored:
+            rooms.ignore(session.id, identity)
+        if session._bucket and record["allowance"] is not None:
+            session._bucket.tokens = record["allowance"]
+        rooms.sessions[session.id] = session
+        session._busy = False
+        return session

@@ -1,0 +1,1 @@
+"""The one order of events: on one node, and over many."""

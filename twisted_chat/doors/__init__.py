@@ -1,0 +1,1 @@
+"""The ways in: each door is one file that provides `IClient`."""

@@ -1,0 +1,82 @@
+"""Who may come in: connections are counted, in all and from each address."""
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from twisted_chat.chat.limits import Limits
+
+MINUTE = 60.0
+
+
+def origin(address: Any) -> str | None:
+    """Give what connections are counted by: an IPv4 address, or the /64 of an IPv6 one.
+
+    :param address: of the peer, an ``IAddress``.
+    :returns: None for a peer that has no such address, as on a unix socket.
+    """
+    host = getattr(address, "host", None)
+    if not isinstance(host, str):
+        return None
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    if ip.ipv4_mapped:  # an IPv4 peer on a listener for both
+        return str(ip.ipv4_mapped)
+    return str(IPv6Address(int(ip) >> 64 << 64))
+
+
+class Admission:
+    """Counts who is in, and says who may come."""
+
+    def __init__(self, limits: Callable[[], Limits], clock: Callable[[], float]) -> None:
+        """
+        :param limits: gives the limits in force.
+        :param clock: gives seconds.
+        """
+        self._limits = limits
+        self._clock = clock
+        self._minute = clock()
+        self._came: Counter[str] = Counter()
+        self._here: Counter[str] = Counter()
+        self.connections = 0
+
+    def refusal(self, address: Any) -> str:
+        """Say why someone may not come in; an empty text means that they may."""
+        limits = self._limits()
+        if limits.max_connections and self.connections >= limits.max_connections:
+            return "the chat is full. try again later"
+        key, most = origin(address), limits.max_per_address
+        if key is None or not most:
+            return ""
+        if self._here[key] >= most:
+            return f"there are {most} connections from your address already"
+        if self._came_lately(key) >= most:
+            return f"more than {most} connections from your address in a minute. try again later"
+        return ""
+
+    def enter(self, address: Any) -> None:
+        """Count someone in."""
+        self.connections += 1
+        if key := origin(address):
+            self._here[key] += 1
+            self._came[key] += 1
+
+    def leave(self, address: Any) -> None:
+        """Count someone out."""
+        self.connections -= 1
+        if key := origin(address):
+            self._here[key] -= 1
+            if not self._here[key]:
+                del self._here[key]
+
+    def _came_lately(self, key: str) -> int:
+        now = self._clock()
+        if not 0 <= now - self._minute < MINUTE:
+            self._minute = now
+            self._came.clear()
+        return self._came[key]

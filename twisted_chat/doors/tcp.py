@@ -1,0 +1,323 @@
+"""The door for telnet and its like: lines of text over a stream."""
+
+import re
+import socket
+from math import inf
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_chat.assembly import assemble
+from twisted_chat.chat.events import Notice, Refusal
+from twisted_chat.chat.limits import (
+    CLOSING_SECONDS,
+    FIRST_LINE_SECONDS,
+    WAITING_OUTPUT,
+)
+from twisted_chat.chat.rooms import Rooms
+from twisted_chat.chat.session import Session
+from twisted_chat.doors.address import Admission
+from twisted_chat.doors.deadlines import Deadlines
+from twisted_chat.interfaces import IClient, IFormat
+from twisted_chat.wire.outbox import Outbox, Waiting, outbox
+from twisted_chat.wire.telnet import Found, Reply, Scanner, Signal
+from twisted_chat.wire.text import PLAIN
+
+LINES_A_TURN = 512
+"""How many lines of one connection are obeyed before the others get a turn."""
+
+_HTTP = re.compile(rb"[A-Z]+ \S+ HTTP/[0-9]")
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 120_000,  # milliseconds
+}
+
+
+@implementer(IClient, IHalfCloseableProtocol)
+class ChatProtocol(LineReceiver):
+    """One connection.
+
+    A `LineReceiver` in contract: ``lineReceived``, ``sendLine``, and ``pauseProducing``, which
+    keeps lines and their order.  Only the cutting into lines is another's: the `Scanner` knows
+    telnet, and cuts a segment of short lines a hundred times as fast.
+    """
+
+    factory: "ChatFactory"
+    transport: Any
+    echo = False
+    delimiter = b"\r\n"
+
+    def __init__(self, factory: "ChatFactory", address: IAddress | None) -> None:
+        """
+        :param address: of the peer.
+        """
+        self.factory = factory
+        self.address = address
+        self.format: IFormat = PLAIN
+        self._session: Session | None = None
+        self._scanner = Scanner(factory.rooms.limits.max_line)
+        self._found: list[Found] = []  # in reverse: the next is the last
+        self._clean = False
+        self._spoke = False
+        self._pause: IDelayedCall | None = None
+
+    # The connection
+
+    def connectionMade(self) -> None:
+        factory = self.factory
+        factory.entered(self)
+        _find_dead_peers(self.transport)
+        self._outbox: Outbox = outbox(
+            self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
+        )
+        self._session = factory.rooms.connect(self, self._proceed)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._found.clear()
+        self._outbox.lost()
+        if self._pause is not None and self._pause.active():
+            self._pause.cancel()
+        self._end()
+        self.factory.left(self, reason.getErrorMessage() if reason else "")
+
+    def readConnectionLost(self) -> None:
+        """The peer says no more; it may still want the answers to what it said."""
+        self._end()
+        self.close("the peer closed its half")
+
+    def writeConnectionLost(self) -> None:
+        """Nothing: we never close one half."""
+
+    # What comes in
+
+    def dataReceived(self, data: bytes) -> None:
+        if data:
+            self._take(self._scanner.feed(data))
+        self._serve()
+
+    def lineReceived(self, line: bytes) -> None:
+        if not self._spoke and self._refuse_web(line):
+            return
+        if self._session is None or self._session.ended:
+            return
+        if self._clean:
+            wait = self._session.receive(line.decode("ascii"), clean=True)
+        else:
+            wait = self._session.receive(line.decode("utf-8", "replace"))
+        if wait:
+            self._hold(wait)
+
+    def _take(self, found: list[Found]) -> None:
+        if not found:
+            return
+        self.factory.idle.begin(self)
+        found.reverse()
+        self._clean = self._scanner.clean and (self._clean or not self._found)
+        self._found = found + self._found
+
+    def _serve(self) -> None:
+        """Obey what was found, until the rest has to wait."""
+        found = self._found
+        served = 0
+        while found and not self.paused:
+            one = found.pop()
+            if one.__class__ is bytes:
+                self.lineReceived(one)
+                served += 1
+                if served == LINES_A_TURN and found and not self.paused:
+                    self._hold(0)
+            else:
+                self._heed(one)
+
+    def _heed(self, signal: Found) -> None:
+        """Deal with what a scanner finds besides lines."""
+        if isinstance(signal, Reply):
+            self._outbox.send(signal.data)
+        elif self._session is None or self._session.ended:
+            pass
+        elif signal is Signal.INTERRUPT:
+            self._session.show(Notice("/quit leaves"))
+        else:
+            limit = self.factory.rooms.limits.max_line
+            self._session.show(Refusal(f"a line holds at most {limit} bytes"))
+
+    def _refuse_web(self, line: bytes) -> bool:
+        """Close on what looks like HTTP: a web page must not be able to talk here."""
+        self._spoke = True
+        self.factory.silent.done(self)
+        if not _HTTP.match(line):
+            return False
+        self._bid_farewell("this is a chat, not a web server. telnet reaches it")
+        return True
+
+    # Holding back
+
+    def _hold(self, seconds: float) -> None:
+        """Take no line for a while, or until the session wakes us."""
+        if not self.paused:
+            self.pauseProducing()
+        if seconds != inf:
+            self._pause = self.factory.clock.callLater(seconds, self._proceed)
+
+    def _proceed(self) -> None:
+        """Take lines again, if nothing stands against it."""
+        if not self.paused or self._session is None or self._session.ended:
+            return
+        if self._pause is not None and self._pause.active():
+            return
+        if wait := self._session.pause():
+            self._hold(wait)
+        else:
+            self.resumeProducing()
+
+    # What goes out
+
+    def send(self, data: bytes) -> None:
+        self._outbox.send(data)
+
+    def sendLine(self, line: bytes) -> None:
+        self._outbox.send(line + self.delimiter)
+
+    def close(self, reason: str) -> None:
+        self.factory.log.debug("closing {peer}: {reason}", peer=self.address, reason=reason)
+        self._found.clear()
+        self.factory.closing.begin(self)
+        self._outbox.close()
+
+    def be_silent_no_longer(self) -> None:
+        """End a connection that has not said a line in time."""
+        self._bid_farewell("you have not said anything. goodbye")
+
+    def be_idle_no_longer(self) -> None:
+        """End a connection that has been silent for too long."""
+        self._bid_farewell("you have been silent for too long. goodbye")
+
+    def abort(self) -> None:
+        """End the connection now, whatever still waits."""
+        self.transport.abortConnection()
+
+    def _bid_farewell(self, why: str) -> None:
+        self.sendLine(b"err: " + why.encode())
+        self._end()
+        self.close(why)
+
+    def _overflowed(self) -> bytes:
+        """Leave the chat, as a reader who is too slow; give the last words."""
+        limit = self.factory.rooms.limits.sendq
+        self.factory.log.info("cut a reader that was too slow: {peer}", peer=self.address)
+        self._found.clear()
+        self.factory.closing.begin(self)
+        self._end()
+        return b"\r\nerr: you read too slowly: more than %d bytes were waiting. goodbye\r\n" % limit
+
+    def _end(self) -> None:
+        """The session is over, whatever becomes of the connection."""
+        if self._session:
+            self._session.end()
+
+
+class Refused(Protocol):
+    """Someone who may not come in: told why, and let go."""
+
+    transport: Any
+
+    def __init__(self, factory: "ChatFactory", why: str) -> None:
+        self.factory = factory
+        self._why = why
+
+    def connectionMade(self) -> None:
+        self.factory.refused.begin(self)
+        self.transport.write(f"err: {self._why}\r\n".encode())
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.factory.refused.done(self)
+
+    def abort(self) -> None:
+        """End the connection now: they do not take even that line."""
+        self.transport.abortConnection()
+
+
+class ChatFactory(Factory):
+    """Builds the protocols, and holds the registry of rooms that they share.
+
+    By itself it is a whole chat that keeps nothing: ``endpoint.listen(ChatFactory(reactor))``.
+    """
+
+    noisy = False
+    log = Logger()
+
+    def __init__(self, reactor: Any, rooms: Rooms | None = None) -> None:
+        """
+        :param reactor: gives the time, and calls later.
+        :param rooms: shared with other doors; if left out, a chat of its own.
+        """
+        self.clock = reactor
+        self.rooms = rooms or assemble(reactor)
+        self.waiting = Waiting(WAITING_OUTPUT)
+        self.protocols: set[ChatProtocol] = set()
+        self.admission = Admission(lambda: self.rooms.limits, reactor.seconds)
+        self.silent = Deadlines(reactor, FIRST_LINE_SECONDS, ChatProtocol.be_silent_no_longer)
+        self.idle = Deadlines(
+            reactor, self.rooms.limits.idle_timeout, ChatProtocol.be_idle_no_longer
+        )
+        self.closing = Deadlines(reactor, CLOSING_SECONDS, ChatProtocol.abort)
+        self.refused = Deadlines(reactor, CLOSING_SECONDS, Refused.abort)
+        self._gone: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        if why := self.admission.refusal(addr):
+            self.log.debug("refused {peer}: {why}", peer=addr, why=why)
+            return Refused(self, why)
+        return ChatProtocol(self, addr)
+
+    def entered(self, protocol: ChatProtocol) -> None:
+        """Count a connection in."""
+        self.protocols.add(protocol)
+        self.admission.enter(protocol.address)
+        self.silent.begin(protocol)
+        self.idle.begin(protocol)
+        self.log.debug("connected: {peer}", peer=protocol.address)
+
+    def left(self, protocol: ChatProtocol, reason: str) -> None:
+        """Count a connection out."""
+        self.protocols.discard(protocol)
+        self.admission.leave(protocol.address)
+        for deadlines in (self.silent, self.idle, self.closing):
+            deadlines.done(protocol)
+        self.log.debug("disconnected: {peer}: {reason}", peer=protocol.address, reason=reason)
+        if self._gone and not self.protocols:
+            gone, self._gone = self._gone, None
+            gone.callback(None)
+
+    def all_gone(self) -> "Deferred[None]":
+        """Tell when the last connection is over."""
+        if not self.protocols:
+            return succeed(None)
+        self._gone = Deferred()
+        return self._gone
+
+    def abort(self) -> None:
+        """End all connections now, whatever still waits."""
+        for protocol in list(self.protocols):
+            protocol.abort()
+
+
+def _find_dead_peers(transport: Any) -> None:
+    """Have the kernel find peers that are gone without a word, and send lines at once."""
+    sock = getattr(transport, "socket", None)
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE.items():
+        if hasattr(socket, option):  # not every system has every one
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -1,0 +1,115 @@
+"""The edges of the core: what the rules ask of the world, and the world of the rules.
+
+Everything here is small on purpose: a door, a store or a backplane is one class that
+provides one of these.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.events import Event, Line, Shown
+    from twisted_chat.chat.people import Person
+    from twisted_chat.chat.rooms import Room
+
+
+class IFormat(Interface):
+    """How events look on one kind of wire.
+
+    Formats are compared by identity or hash: members that share one share the bytes.
+    """
+
+    def render(event: "Shown") -> bytes:
+        """Give the bytes of ``event``, its line ends included; ``b""`` hides it."""
+
+    def adapted(zone: str | None, quiet: bool) -> "IFormat":
+        """Give this format with the wishes of one person.
+
+        :param zone: the time zone in which lines are stamped, None for no stamps.
+        :param quiet: whether joins and leaves are hidden.
+        :raises ValueError: there is no such time zone.
+        """
+
+
+class IClient(Interface):
+    """One person's way in and out: a telnet connection, a web socket, a bot in the process."""
+
+    format: IFormat = Attribute("how what this client is sent looks; the session may replace it")
+    echo: bool = Attribute("whether the client hears the lines of its own person")
+
+    def send(data: bytes) -> None:
+        """Take ``data`` for the person; never blocks, never raises, bounded by the provider."""
+
+    def close(reason: str) -> None:
+        """Let out what waits, then end the connection.
+
+        :param reason: for the log, in a few words.
+        """
+
+
+class IDelivery(Interface):
+    """Who is shown what, and in which order: a turn's events leave together."""
+
+    def to_room(room: "Room", event: "Event", *without: "Person") -> None:
+        """Show ``event`` to the members of ``room``, except those named in ``without``."""
+
+    def to_person(person: "Person", shown: "Shown") -> None:
+        """Show something to one person, after all that person was owed before."""
+
+    def enter(room: "Room", person: "Person") -> None:
+        """Begin with ``person`` in ``room``; hold their room lines back until `release`."""
+
+    def release(person: "Person", *first: "Shown") -> None:
+        """Show ``first``, then what was held back since `enter`."""
+
+    def leave(room: "Room", person: "Person") -> None:
+        """Stop with ``person`` in ``room``: they are owed what was said until now, no more."""
+
+    def settle(person: "Person") -> None:
+        """Send at once what ``person`` is owed."""
+
+    def forget(person: "Person") -> None:
+        """Drop whatever waits for ``person``, who has gone."""
+
+
+class IStore(Interface):
+    """What outlives the moment: the lines said in each room."""
+
+    backlog: int = Attribute("how many records wait to be kept")
+
+    def record(event: "Line") -> None:
+        """Keep a line; one whose ``id`` is kept already is ignored."""
+
+    def history(room: int, limit: int, since: float = 0.0) -> Awaitable[Sequence["Line"]]:
+        """Give the newest lines of a room, oldest first.
+
+        :param room: the id of the room.
+        :param limit: how many at most.
+        :param since: UTC seconds; older lines are left out.
+        """
+
+    def erase(room: int) -> None:
+        """Forget all lines of a room."""
+
+
+class IBackplane(Interface):
+    """The one order of events; with several nodes, for all of them."""
+
+    def subscribe(admit: "Callable[[Event], None]", apply: "Callable[[Event], None]") -> None:
+        """Have every event shown to ``apply``, in order.
+
+        :param admit: raises `ChatError` for an event that may not be.
+        :param apply: changes the state; called once for each event on each node.
+        """
+
+    def publish(event: "Event") -> None:
+        """Number ``event`` and have it applied: what cannot be refused."""
+
+    def claim(event: "Event") -> "Awaitable[Event]":
+        """Number ``event`` and have it applied, unless it may not be.
+
+        :returns: the event as applied.
+        :raises ChatError: it was refused.
+        """

@@ -1,0 +1,241 @@
+"""The process: ``twistd -n tcpchat``.
+
+What belongs to a whole process is here and nowhere else: options, signal handlers, exit codes,
+the limit of descriptors, the files that are read.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from twisted.internet.error import CannotListenError
+from twisted.python import usage
+
+from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.service import ChatService
+
+SPARE_DESCRIPTORS = 64
+"""Kept for what is not a connection: logs, libraries, the reactor itself."""
+
+T = TypeVar("T")
+
+
+class Options(usage.Options):
+    """The options of ``twistd tcpchat``."""
+
+    synopsis = "[options]"
+    longdesc = "A chat server: people reach it with telnet."
+    optParameters = [
+        ["state", None, ":memory:", "where the chat is kept; :memory: keeps nothing"],
+        ["motd", None, None, "file with the message of the day"],
+        ["max-line", None, 1024, "bytes in a line"],
+        ["flood", None, "5/20", "lines a second and burst of one connection, or off"],
+        ["max-connections", None, 0, "connections at a time; 0: no limit"],
+        ["max-per-address", None, 64, "at a time, and new ones a minute; 0: no limit"],
+        ["sendq", None, 1048576, "bytes waiting for one slow reader"],
+        ["idle-timeout", None, 0, "seconds of silence; 0: never"],
+        ["drain", None, 5, "seconds that a stop in order may take"],
+    ]
+    limits: Limits
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["port"] = []
+
+    def opt_port(self, port: str) -> None:
+        """A port number, or a server endpoint such as unix:/run/chat.sock; repeatable
+        [default: 8888]
+        """
+        self["port"].append(_port(port))
+
+    opt_p = opt_port
+
+    def opt_version(self) -> NoReturn:
+        """Print the version and leave"""
+        print(f"twisted-chat {version('twisted-chat')}")  # noqa: T201
+        raise SystemExit(0)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        # twistd would print all options before the one line that matters.
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            _give_up(str(error))
+
+    def postOptions(self) -> None:
+        if self["state"] != ":memory:":
+            _refuse("state", self["state"], "takes :memory:, until there is a store on disk")
+        self["port"] = self["port"] or ["tcp:8888"]
+        if self["motd"] is not None:
+            # twistd may change the directory before it is read
+            self["motd"] = Path(self["motd"]).absolute()
+            self._read("motd", _motd, "a file of UTF-8 text")
+        self.limits = Limits(
+            max_line=self._read("max-line", _number(16, 65536), "16 to 65536 bytes"),
+            flood=self._read("flood", _flood, "RATE/BURST such as 5/20, or off"),
+            max_connections=self._read("max-connections", _number(0), "a number, 0 for no limit"),
+            max_per_address=self._read("max-per-address", _number(0), "a number, 0 for no limit"),
+            sendq=self._read("sendq", _number(4096, 1 << 30), "4096 to 1073741824 bytes"),
+            idle_timeout=self._read("idle-timeout", _seconds, "seconds, 0 for never"),
+            drain=self._read("drain", _seconds, "seconds"),
+        )
+
+    def _read(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
+        try:
+            return convert(self[option])
+        except (ValueError, OSError):
+            _refuse(option, self[option], f"takes {takes}")
+
+
+def makeService(options: Options, reactor: Any = None) -> ChatService:
+    """Make the service that twistd runs.
+
+    :param reactor: the global one, if left out.
+    """
+    if reactor is None:
+        from twisted.internet import reactor  # noqa: PLC0415
+    return ChatProcess(reactor, options)
+
+
+class ChatProcess(ChatService):
+    """A chat that is a process of its own."""
+
+    def __init__(self, reactor: Any, options: Options) -> None:
+        super().__init__(reactor, options["port"], options.limits)
+        self._motd: Path | None = options["motd"]
+        self._pid_file = (getattr(options, "parent", None) or {}).get("pidfile")
+        self._has_terminal = _terminal_is_there()
+
+    def privilegedStartService(self) -> None:
+        try:
+            super().privilegedStartService()
+        except (CannotListenError, ValueError, OSError) as error:
+            self._fail_to_start(error)
+
+    def startService(self) -> None:
+        self._keep_within_descriptors()
+        self._read_motd()
+        super().startService()
+        self._reactor.callWhenRunning(self._begin)
+
+    def _begin(self) -> None:
+        # The reactor has set handlers of its own just now; with those, twistd would not exit 0.
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        for listener in self.listeners:
+            if (address := getattr(listener.port, "getHost", lambda: None)()) is None:
+                continue
+            if port := getattr(address, "port", None):
+                self.log.info("people reach it with: telnet localhost {port:d}", port=port)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._stop_or_hurry)
+
+    def _on_hangup(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._reload_or_stop)
+
+    def _stop_or_hurry(self) -> None:
+        if self.running:
+            self._reactor.stop()
+        else:
+            self.factory.abort()
+
+    def _reload_or_stop(self) -> None:
+        if self._has_terminal and not _terminal_is_there():
+            self.log.info("the terminal went away")
+            self._stop_or_hurry()
+        else:
+            self._read_motd()
+
+    def _read_motd(self) -> None:
+        if self._motd is None:
+            return
+        try:
+            self.rooms.motd = _motd(self._motd)
+        except (OSError, ValueError) as error:
+            self.log.error("the message of the day stays as it was: {error}", error=error)
+
+    def _keep_within_descriptors(self) -> None:
+        """Allow as many descriptors as this process may have, and no more connections."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        room = max(1, most - SPARE_DESCRIPTORS)
+        if not 0 < self.rooms.limits.max_connections <= room:
+            self.rooms.limits = replace(self.rooms.limits, max_connections=room)
+
+    def _fail_to_start(self, error: Exception) -> NoReturn:
+        self.log.critical("cannot start: {error}", error=error)
+        if self._pid_file and Path(self._pid_file).exists():
+            Path(self._pid_file).unlink()  # twistd removes it for exceptions only
+        _give_up(_start_words(error))
+
+
+def _start_words(error: Exception) -> str:
+    if not isinstance(error, CannotListenError):
+        return f"--port: {error}"
+    words = f"--port {error.port}: {error.socketError.strerror}"
+    return f"{words}. another one: --port N"
+
+
+def _port(text: str) -> str:
+    """Read what ``--port`` takes, as an endpoint string."""
+    if ":" in text:
+        return text
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
+        _refuse("port", text, "takes 0 to 65535, or an endpoint such as tcp:8888:interface=::1")
+    return f"tcp:{text}"
+
+
+def _number(least: int, most: float = float("inf")) -> Callable[[Any], int]:
+    def convert(text: Any) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    return convert
+
+
+def _seconds(text: Any) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _flood(text: str) -> tuple[float, int] | None:
+    if text == "off":
+        return None
+    rate, burst = text.split("/")
+    if not 0.1 <= float(rate) <= 1e9 or not 3 <= int(burst) <= 1e9:
+        raise ValueError
+    return float(rate), int(burst)
+
+
+def _motd(path: Path) -> list[str]:
+    return [sanitize(line.rstrip()) for line in path.read_text("utf-8").splitlines()]
+
+
+def _terminal_is_there() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _refuse(option: str, value: object, takes: str) -> NoReturn:
+    raise usage.UsageError(f"--{option} {sanitize(str(value))}: {takes}")
+
+
+def _give_up(why: str) -> NoReturn:
+    sys.stderr.write(f"tcpchat: {why}\n")
+    raise SystemExit(1)

@@ -1,0 +1,120 @@
+"""Doubles for tests, of this project and of those that build on it."""
+
+from collections import deque
+from collections.abc import Callable
+from copy import copy
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from twisted_chat.assembly import assemble
+from twisted_chat.chat.events import ChatError, Event
+from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.rooms import Rooms
+from twisted_chat.interfaces import IBackplane, IClient, IFormat, IStore
+from twisted_chat.wire.text import PLAIN
+
+
+class ManualClock(Clock):
+    """A clock that is moved by hand, with a reactor's turns: ``turn()`` ends one."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        """
+        :param now: UTC seconds.
+        """
+        super().__init__()
+        self.rightNow = now
+        self._at_the_end: deque[Callable[[], None]] = deque()
+
+    def end_of_turn(self, function: Callable[[], None]) -> None:
+        """Have ``function`` called at the end of the turn."""
+        self._at_the_end.append(function)
+
+    def turn(self) -> None:
+        """End the turn, and all those that this brings about."""
+        self.advance(0)
+        while self._at_the_end:
+            self._at_the_end.popleft()()
+            self.advance(0)
+
+
+@implementer(IClient)
+class RecordingClient:
+    """A client that keeps what it is sent."""
+
+    def __init__(self, format: IFormat = PLAIN, echo: bool = False) -> None:  # noqa: A002
+        self.format = format
+        self.echo = echo
+        self.received = b""
+        self.closed: str | None = None
+        """Why it was closed, None while it is open."""
+
+    def send(self, data: bytes) -> None:
+        if self.closed is None:
+            self.received += data
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
+
+    def lines(self) -> list[str]:
+        """Give the lines received since the last call, without their ends."""
+        lines = self.received.decode().split("\r\n")
+        self.received = b""
+        return lines[:-1]
+
+
+@implementer(IBackplane)
+class DelayedBackplane:
+    """Numbers and applies one turn later, on any number of nodes: as a cluster would.
+
+    Each node gets its own copy of an event.
+    """
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._nodes: list[tuple[Callable[[Event], None], Callable[[Event], None]]] = []
+        self._underway: deque[tuple[Event, Deferred[Event] | None]] = deque()
+        self._last = int(clock.seconds() * 1_000_000)
+
+    def subscribe(self, admit: Callable[[Event], None], apply: Callable[[Event], None]) -> None:
+        self._nodes.append((admit, apply))
+
+    def publish(self, event: Event) -> None:
+        self._send(event, None)
+
+    def claim(self, event: Event) -> "Deferred[Event]":
+        applied: Deferred[Event] = Deferred()
+        self._send(event, applied)
+        return applied
+
+    def _send(self, event: Event, applied: "Deferred[Event] | None") -> None:
+        self._underway.append((event, applied))
+        self._clock.end_of_turn(self._deliver)
+
+    def _deliver(self) -> None:
+        event, applied = self._underway.popleft()
+        if applied is not None:
+            try:
+                self._nodes[0][0](event)
+            except ChatError as refused:
+                applied.errback(refused)
+                return
+        self._last += 1
+        event.id, event.time = self._last, self._clock.seconds()
+        for _, apply in self._nodes:
+            apply(copy(event))
+        if applied is not None:
+            applied.callback(event)
+
+
+def rooms(
+    clock: ManualClock | None = None,
+    backplane: IBackplane | None = None,
+    store: IStore | None = None,
+    limits: Limits | None = None,
+) -> Rooms:
+    """Make a chat on a manual clock; without flood control, unless ``limits`` say so."""
+    clock = clock or ManualClock()
+    limits = limits or Limits(flood=None)
+    return assemble(clock, limits, store, backplane, turn=clock.end_of_turn)

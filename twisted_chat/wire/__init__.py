@@ -1,0 +1,1 @@
+"""Bytes: what comes off a wire, what goes onto it, and when."""

@@ -1,0 +1,138 @@
+"""Events as lines of text, for people at terminals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from zope.interface import implementer
+
+from twisted_chat.chat.events import (
+    Emoted,
+    Joined,
+    Left,
+    Line,
+    Listing,
+    Notice,
+    Refusal,
+    Renamed,
+    Replay,
+    Said,
+    Sent,
+    Shown,
+    Told,
+    TopicSet,
+)
+from twisted_chat.interfaces import IFormat
+
+
+@implementer(IFormat)
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Lines of UTF-8 that end in CR LF.
+
+    After ``> `` (and a time in brackets) a say begins ``NAME: ``, an emote ``* NAME ``, a
+    private line ``[``; nothing else begins so, and names hold none of these marks.
+    """
+
+    zone: tzinfo | None = None
+    quiet: bool = False
+
+    def render(self, event: Shown) -> bytes:
+        text = _RENDERERS[type(event)](self, event)
+        return text.encode()
+
+    def adapted(self, zone: str | None, quiet: bool) -> "Text":
+        return Text(_zone(zone) if zone else None, quiet)
+
+    def _stamp(self, time: float) -> str:
+        if self.zone is None:
+            return ""
+        return f"[{datetime.fromtimestamp(time, self.zone):%H:%M}] "
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError) as error:  # a folder of zones, a path, no zone
+        raise ValueError(f"no time zone {name}") from error
+
+
+def _said(text: Text, event: Said) -> str:
+    return f"> {text._stamp(event.time)}{event.who.name}: {event.text}\r\n"
+
+
+def _emoted(text: Text, event: Emoted) -> str:
+    return f"> {text._stamp(event.time)}* {event.who.name} {event.text}\r\n"
+
+
+def _told(text: Text, event: Told) -> str:
+    return f"> {text._stamp(event.time)}[{event.who.name} -> you] {event.text}\r\n"
+
+
+def _sent(text: Text, sent: Sent) -> str:
+    event = sent.told
+    return f"> {text._stamp(event.time)}[you -> {event.to.name}] {event.text}\r\n"
+
+
+def _joined(text: Text, event: Joined) -> str:
+    return "" if text.quiet else f"> {text._stamp(event.time)}{event.who.name} joined the room\r\n"
+
+
+def _left(text: Text, event: Left) -> str:
+    if text.quiet:
+        return ""
+    why = f" ({event.reason})" if event.reason else ""
+    return f"> {text._stamp(event.time)}{event.who.name} has left the room{why}\r\n"
+
+
+def _renamed(text: Text, event: Renamed) -> str:
+    return f"> {text._stamp(event.time)}{event.who.name} is now known as {event.name}\r\n"
+
+
+def _topic_set(text: Text, event: TopicSet) -> str:
+    return f"> {text._stamp(event.time)}{event.who.name} set the topic: {event.text}\r\n"
+
+
+def _notice(_text: Text, notice: Notice) -> str:
+    return f"> {notice.text}\r\n"
+
+
+def _refusal(_text: Text, refusal: Refusal) -> str:
+    return f"err: {refusal.text}\r\n"
+
+
+def _listing(_text: Text, listing: Listing) -> str:
+    lines = f"> {listing.title}: {', '.join(listing.names)}\r\n"
+    if not listing.more:
+        return lines
+    hint = f": {listing.hint}" if listing.hint else ""
+    return f"{lines}> … and {listing.more:,} more{hint}\r\n"
+
+
+def _replay(text: Text, replay: Replay) -> str:
+    return "".join(_replayed(text.zone or UTC, line) for line in replay.lines)
+
+
+def _replayed(zone: tzinfo, line: Line) -> str:
+    when = f"{datetime.fromtimestamp(line.time, zone):%Y-%m-%d %H:%M}"
+    who = f"* {line.who.name}" if isinstance(line, Emoted) else f"{line.who.name}:"
+    return f"> [{when}] {who} {line.text}\r\n"
+
+
+_RENDERERS: dict[type, Callable[[Text, Any], str]] = {
+    Said: _said,
+    Emoted: _emoted,
+    Told: _told,
+    Sent: _sent,
+    Joined: _joined,
+    Left: _left,
+    Renamed: _renamed,
+    TopicSet: _topic_set,
+    Notice: _notice,
+    Refusal: _refusal,
+    Listing: _listing,
+    Replay: _replay,
+}
+PLAIN = Text()

@@ -1,0 +1,65 @@
+"""The end of a reactor turn."""
+
+import os
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorFromThreads, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+@implementer(IReadDescriptor)
+class EndOfTurn:
+    """Calls functions once the reactor has dealt with everything that is here now.
+
+    ``callLater(0)`` would do, but it follows the wall clock: set back by an hour, it would hold
+    all output for an hour.  An event counter that becomes readable is as cheap, and has no clock.
+    """
+
+    def __init__(self, reactor: IReactorFDSet) -> None:
+        self._reactor = reactor
+        self._waiting: list[Callable[[], None]] = []
+        self._counter: int | None = None
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        """Have ``function`` called at the end of the turn."""
+        self._waiting.append(function)
+        if len(self._waiting) > 1:
+            return
+        if self._counter is None:  # not before a daemon has forked
+            self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._reactor.addReader(self)
+        os.eventfd_write(self._counter, 1)
+
+    def close(self) -> None:
+        """Give the event counter back; what waits is not called."""
+        if self._counter is None:
+            return
+        self._reactor.removeReader(self)
+        os.close(self._counter)
+        self._counter = None
+
+    # IReadDescriptor
+
+    def fileno(self) -> int:
+        return -1 if self._counter is None else self._counter
+
+    def doRead(self) -> None:
+        if self._counter is not None:
+            os.eventfd_read(self._counter)
+        waiting, self._waiting = self._waiting, []
+        for function in waiting:
+            function()
+
+    def connectionLost(self, reason: Failure) -> None:  # the reactor ends
+        self.close()
+
+    def logPrefix(self) -> str:
+        return "EndOfTurn"
+
+
+def end_of_turn(reactor: object) -> Callable[[Callable[[], None]], None]:
+    """Give the cheapest way that ``reactor`` and this system have to call at a turn's end."""
+    if hasattr(os, "eventfd") and IReactorFDSet.providedBy(reactor):
+        return EndOfTurn(reactor)
+    return IReactorFromThreads(reactor).callFromThread
