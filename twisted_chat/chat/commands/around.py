@@ -1,17 +1,16 @@
 """Commands for rooms: entering them, looking around in them."""
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.commands.lists import listing
-from twisted_chat.chat.events import ChatError, Joined, Left, Line, Notice, Replay, Shown, TopicSet
+from twisted_chat.chat.events import ChatError, Joined, Left, Notice, Replay, Shown, TopicSet
 from twisted_chat.chat.limits import REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
 
 if TYPE_CHECKING:
-    from twisted_chat.chat.rooms import Room
+    from twisted_chat.chat.rooms import Room, Rooms
     from twisted_chat.chat.session import Session
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,18 +36,21 @@ async def join(session: "Session", room_name: str, _key: str = "") -> None:
     room = session.person.room
     if room is None:  # gone again before it was known
         return
-    lines = await rooms.store.history(room.id, REPLAYED_ON_JOINING)
-    before = [line for line in lines if line.id < joined.id]
-    rooms.delivery.release(session.person, *_welcome(room, before))
-
-
-def _welcome(room: "Room", lines: Sequence[Line]) -> list[Shown]:
-    shown: list[Shown] = [Notice(f"welcome to {room.name.text}")]
+    welcome = [Notice(f"welcome to {room.name.text}")]
     if room.topic:
-        shown.append(Notice(f"topic: {room.topic}"))
-    if lines:
-        shown.append(Replay(list(lines)))
-    return [*shown, _members(room, "here")]
+        welcome.append(Notice(f"topic: {room.topic}"))
+    # What is said from now on is held back until the past has been shown.
+    past = await _past(rooms, room.id, joined.id)
+    rooms.delivery.release(session.person, *welcome, past, _members(room, "here"))
+
+
+async def _past(rooms: "Rooms", room: int, before: int) -> Shown:
+    try:
+        lines = await rooms.store.history(room, REPLAYED_ON_JOINING)
+    except Exception as error:
+        rooms.trouble(error)
+        return Notice("what was said before cannot be read now")
+    return Replay([line for line in lines if line.id < before])
 
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
