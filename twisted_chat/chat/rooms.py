@@ -156,10 +156,12 @@ class Rooms:
         return session
 
     def close(self, farewell: str) -> None:
-        """Send everybody on this node away, without a word about each to the others."""
-        sessions, self.sessions = self.sessions, {}
-        for session in sessions.values():
+        """Send everybody on this node away, without a word to them about each other."""
+        sessions = list(self.sessions.values())
+        for session in sessions:
             session.dismiss(farewell)
+        for session in sessions:
+            session.end()
 
     def ignore(self, person: str, identity: str) -> None:
         """Show nothing more of ``identity`` to the person with the id ``person``."""

@@ -25,6 +25,7 @@ class Session:
         "_bucket",
         "_busy",
         "_pending",
+        "_resuming",
         "_wake",
         "client",
         "ended",
@@ -61,6 +62,7 @@ class Session:
         self._wake = wake
         self._busy = True  # until arrived
         self._pending: deque[tuple[str, bool]] | None = None
+        self._resuming = False
         flood = rooms.limits.flood
         self._bucket = Bucket(*flood, rooms.clock()) if flood else None
 
@@ -151,15 +153,19 @@ class Session:
             self._pending = deque()
         if len(self._pending) < PENDING_LINES:
             self._pending.append((line, clean))
+        else:
+            self.show(Refusal("not obeyed: too many lines are waiting"))
 
     def _resume(self) -> None:
-        pending, self._pending = self._pending, None
-        while pending and not self.ended:
-            if self._busy:  # obeying one made it wait again
-                self._pending = pending
-                return
-            self._obey(*pending.popleft())
+        """Obey what waited, one after the other, then have more lines given."""
+        if self._resuming:  # it was one of these that has just settled
+            return
+        self._resuming = True
+        while self._pending and not self._busy and not self.ended:
+            self._obey(*self._pending.popleft())
+        self._resuming = False
         if not self._busy:
+            self._pending = None
             self._wake()
 
     def _say_why(self, error: Exception) -> None:
@@ -220,10 +226,10 @@ class Session:
         self.client.close(farewell)
 
     def dismiss(self, farewell: str) -> None:
-        """Send the person away; the others are not told, for they are sent away too."""
+        """Send the person away; they hear nothing more, not even who leaves after them."""
         self.show(Notice(farewell))
         self.rooms.delivery.settle(self.person)
-        self.ended = True
+        self.person.client = None
         self.client.close(farewell)
 
     def end(self, reason: str = "") -> None:
