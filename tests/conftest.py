@@ -24,6 +24,12 @@ class LoggedFailures:
         return [e["log_failure"].value for e in found]
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is there before the first test out of the collections after each."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def logged_failures() -> Iterator[LoggedFailures]:
     """Fail a test that logs a failure, or leaves one in a Deferred, and does not flush it."""

@@ -104,6 +104,7 @@ def test_the_conversation_of_the_manual(town):
         ("/join " + "x" * 65, "a room name holds at most 64 characters"),
         ("x" * 1025, "a line holds at most 1024 bytes"),
         ("é" * 513, "a line holds at most 1024 bytes"),
+        ("\ufffd" * 1025, "a line holds at most 1024 bytes"),
     ],
 )
 def test_a_refusal_says_what_was_wrong(town, ann, line, refusal):
@@ -310,7 +311,7 @@ def test_history(town, ann, bob):
     assert [line[-6:] for line in bob.asks("/history 2")] == ["ine 10", "ine 11"]
     assert len(bob.asks("/history")) == 10
     assert [line[-6:] for line in bob.asks("/history 2m")] == ["ine 10", "ine 11"]
-    assert bob.asks("/history 30s") == ["> nothing was said yet"]
+    assert bob.asks("/history 30s") == ["> nothing was said then"]
     assert len(bob.asks("/history 999")) == 12
     assert len(town.enters("cyd").reads()) == 1 + 1 + 1 + 10 + 1
 
@@ -393,6 +394,21 @@ def test_ignoring_follows_the_person(town, ann, bob):
     assert ann.asks("/ignore") == ["> you ignore nobody"]
 
 
+def test_the_past_of_those_ignored_is_hidden(town, ann, bob):
+    """What someone ignored has said is not replayed either."""
+    bob.types("loud")
+    ann.types("quiet")
+    cyd = town.arrives("/nick cyd", "/ignore bob")
+    assert [line[-5:] for line in cyd.asks("/join tea")[1:-1]] == ["quiet"]
+    assert [line[-5:] for line in cyd.asks("/history")] == ["quiet"]
+
+
+def test_bytes_that_are_no_text_count_once(ann, bob):
+    """A byte that is not UTF-8 is shown as U+FFFD, and counts as the byte that it was."""
+    bob.types("\ufffd" * 1000)
+    assert ann.reads() == ["> bob: " + "\ufffd" * 1000]
+
+
 def test_who_is_ignored_can_be_named_as_they_were_then(town, ann, bob):
     """``/unignore`` takes the name of then, of someone renamed or gone."""
     ann.types("/ignore bob")
@@ -463,7 +479,7 @@ def test_help_comes_from_the_table(town, ann):
 
 def test_the_message_of_the_day(town):
     """It is shown on arrival, and to who asks."""
-    assert town.arrives().asks("/motd") == ["> - there is no message of the day"]
+    assert town.arrives().asks("/motd") == ["> there is no message of the day"]
     for node in town.nodes:
         node.motd = ["be", "kind"]
     guest = town.arrives()

@@ -22,7 +22,8 @@ RESERVED = ("server", "all", "here", "topic", "you")
 
 _PROFILE = get_profile("NicknameCasePreserved")
 _FORBIDDEN = frozenset(":[]*>,/@#")
-_JOINERS = re.compile("[\u200c\u200d]")
+# Joiners, and what is blank although Unicode does not call it so.
+_INVISIBLE = re.compile("[\u200c\u200d\u2800\U00016fe4\U0001d159]")
 
 
 class Name(NamedTuple):
@@ -64,7 +65,8 @@ def stranger(number: int) -> str:
 
 def fold(text: str) -> str:
     """Give what is the same for names that differ in letter case alone."""
-    return unicodedata.normalize("NFKC", text.casefold())
+    # Normal first: a compatibility capital has no letter case to fold.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def keys(text: str) -> frozenset[str]:
@@ -75,9 +77,8 @@ def keys(text: str) -> frozenset[str]:
 
 def skeleton(text: str) -> str:
     """Give what is the same for texts that look alike (UTS 39, section 4)."""
-    text = unicodedata.normalize("NFD", text)
-    text = _LOOKALIKE_SEQUENCE.sub(lambda found: _REPRESENTATIVE[found[0]], text)
-    return unicodedata.normalize("NFD", text.translate(_LOOKALIKE_CHARACTER))
+    decomposed = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFD", decomposed.translate(_PROTOTYPES))
 
 
 def _name(text: str, kind: str, longest: int) -> Name:
@@ -90,8 +91,8 @@ def _name(text: str, kind: str, longest: int) -> Name:
     try:
         name = str(_PROFILE.enforce(text))
     except UnicodeEncodeError as refused:
-        raise ChatError(f"a {kind} cannot hold {_describe(text, refused)}") from None
-    if REPLACEMENT in name or _JOINERS.search(name) or sanitize(name) != name:
+        raise ChatError(f"a {kind} cannot hold {_describe(refused)}") from None
+    if REPLACEMENT in name or _INVISIBLE.search(name) or sanitize(name) != name:
         raise ChatError(f"a {kind} holds no characters that cannot be shown")
     if unicodedata.category(name[0]).startswith("M"):
         raise ChatError(f"a {kind} cannot begin with a mark that sits on a letter")
@@ -101,35 +102,37 @@ def _name(text: str, kind: str, longest: int) -> Name:
     return Name(name, keys(name))
 
 
-def _describe(text: str, refused: UnicodeEncodeError) -> str:
-    culprit = text[refused.start : refused.start + 1]
-    return f"U+{ord(culprit):04X}" if culprit else "such characters"
+def _describe(refused: UnicodeEncodeError) -> str:
+    culprit = refused.object[refused.start : refused.end]
+    return f"U+{ord(culprit):04X}" if len(culprit) == 1 else "such characters"
 
 
-def _lookalikes() -> dict[str, str]:
-    """Map each sequence that looks like another to the representative of its class."""
+def _lookalikes() -> dict[str, set[str]]:
+    """Map each character or sequence to all that look like it."""
     classes: dict[str, set[str]] = {}
     for sequence, others in confusables.confusables_data.items():
-        alike = {sequence, *(other["c"] for other in others)}
-        merged = {one.strip("\u200e") for one in alike}
-        for one in tuple(merged):
-            merged |= classes.get(one, set())
-        classes.update(dict.fromkeys(merged, merged))
-    return {one: min(alike, key=lambda s: (len(s), s)) for one, alike in classes.items()}
+        alike = {one.strip("\u200e") for one in (sequence, *(other["c"] for other in others))}
+        for one in tuple(alike):
+            alike |= classes.get(one, set())
+        classes.update(dict.fromkeys(alike, alike))
+    return classes
 
 
-_REPRESENTATIVE = _lookalikes()
-_LOOKALIKE_SEQUENCE = re.compile(
-    "|".join(
-        re.escape(sequence)
-        for sequence in sorted(_REPRESENTATIVE, key=len, reverse=True)
-        if len(sequence) > 1
-    )
-)
-_LOOKALIKE_CHARACTER = {
-    ord(sequence): representative
-    for sequence, representative in _REPRESENTATIVE.items()
-    if len(sequence) == 1
-}
+def _prototypes() -> dict[int, str]:
+    """Map each character to what stands for all that look like it.
+
+    A sequence stands for the character that looks like it, as ``rn`` for ``m``: the other way
+    round, a sequence with a look-alike inside would go unnoticed.
+    """
+    table = {
+        ord(one): unicodedata.normalize("NFD", min(alike, key=lambda other: (-len(other), other)))
+        for one, alike in _lookalikes().items()
+        if len(one) == 1
+    }
+    # What stands for a character is made of characters, for which others may stand.
+    return {one: to.translate(table) for one, to in table.items()}
+
+
+_PROTOTYPES = _prototypes()
 _RESERVED_KEYS = {word: keys(word) for word in RESERVED}
 _STRANGER_KEYS = tuple(keys(STRANGER))

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted_chat.chat import names
 from twisted_chat.chat.commands import COMMANDS, Command
@@ -27,11 +27,10 @@ from twisted_chat.chat.events import (
     Who,
 )
 from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.nametable import NameTable
 from twisted_chat.chat.people import Person
 from twisted_chat.chat.session import Session
 from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IStore
-
-Named = TypeVar("Named", "Room", Person)
 
 
 class Room:
@@ -88,8 +87,8 @@ class Rooms:
         self.sessions: dict[str, Session] = {}
         """The people who are on this node, by the id of the person."""
         self.rooms: dict[int, Room] = {}
-        self._names: dict[str, Person] = {}
-        self._room_names: dict[str, Room] = {}
+        self._names: NameTable[Person] = NameTable()
+        self._room_names: NameTable[Room] = NameTable()
         self._ignorers: dict[str, set[str]] = {}
         self._free_numbers: list[int] = []
         self._next_number = 1
@@ -115,7 +114,7 @@ class Rooms:
 
         :raises ChatError: nobody is called so.
         """
-        person = _called(self._names, name)
+        person = self._names.find(name)
         if person is None:
             raise ChatError(f"there is nobody called {name}")
         return person
@@ -125,7 +124,7 @@ class Rooms:
 
         :raises ChatError: there is none.
         """
-        room = _called(self._room_names, name)
+        room = self._room_names.find(name)
         if room is None:
             raise ChatError(f"there is no room called {name}. /rooms lists them")
         return room
@@ -138,10 +137,10 @@ class Rooms:
         if event.who.person not in self.people:
             raise ChatError("you are not here any more")
         if isinstance(event, Renamed):
-            _refuse_taken(self._names, names.nick(event.name), self.people[event.who.person])
+            self._names.refuse_taken(names.nick(event.name), self.people[event.who.person])
         elif isinstance(event, Joined):
             name = names.room_name(event.name)
-            _refuse_taken(self._room_names, name, _called(self._room_names, name.text))
+            self._room_names.refuse_taken(name, self._room_names.find(name.text))
 
     # Coming and going
 
@@ -232,7 +231,7 @@ class Rooms:
         if person is None:
             return
         self._out(person, event)
-        room = _called(self._room_names, event.name) or self._make_room(event)
+        room = self._room_names.find(event.name) or self._make_room(event)
         event.room = room.id
         self.delivery.to_room(room, event)
         room.members[person.who.person] = person
@@ -288,13 +287,12 @@ class Rooms:
     def _make_room(self, event: Joined) -> Room:
         room = Room(event.id, names.room_name(event.name))
         self.rooms[room.id] = room
-        self._room_names.update(dict.fromkeys(room.name.keys, room))
+        self._room_names.add(room)
         return room
 
     def _unmake_room(self, room: Room) -> None:
         del self.rooms[room.id]
-        for key in room.name.keys:
-            del self._room_names[key]
+        self._room_names.remove(room)
         self.store.erase(room.id)
 
     def _take_number(self) -> int:
@@ -306,11 +304,10 @@ class Rooms:
     def _name(self, person: Person, name: names.Name) -> None:
         person.name = name
         person.who = person.who._replace(name=name.text)
-        self._names.update(dict.fromkeys(name.keys, person))
+        self._names.add(person)
 
     def _release_name(self, person: Person) -> None:
-        for key in person.name.keys:
-            del self._names[key]
+        self._names.remove(person)
         if person.number:
             heapq.heappush(self._free_numbers, person.number)
             person.number = 0
@@ -321,23 +318,6 @@ class Rooms:
     def _show(self, person: str, shown: Shown) -> None:
         if person in self.people:
             self.delivery.to_person(self.people[person], shown)
-
-
-def _called(taken: dict[str, Named], name: str) -> Named | None:
-    """Find the owner of a name; one who merely looks like it is not meant."""
-    owner = taken.get(names.fold(name))
-    return owner if owner and names.fold(owner.name.text) == names.fold(name) else None
-
-
-def _refuse_taken(taken: dict[str, Named], name: names.Name, own: Named | None) -> None:
-    """Refuse a name of which a key belongs to anybody but ``own``."""
-    for key in name.keys:
-        owner = taken.get(key)
-        if owner is None or owner is own:
-            continue
-        if names.fold(owner.name.text) == names.fold(name.text):
-            raise ChatError(f'"{name.text}" is taken')
-        raise ChatError(f'"{name.text}" looks like "{owner.name.text}", which is taken')
 
 
 def _away_words(person: Person) -> str:

@@ -17,21 +17,17 @@ _UNSAFE = re.compile(
 _STRAY_JOINER = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
 
 
-def _combining_marks() -> str:
-    """Give the ranges of all combining marks, for a character class."""
-    ranges: list[list[int]] = []
-    # Nothing beyond is a mark, but for the variation selectors of plane 14.
-    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
-        if not unicodedata.category(chr(code)).startswith("M"):
-            continue
-        if ranges and ranges[-1][1] == code - 1:
-            ranges[-1][1] = code
-        else:
-            ranges.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+def _characters(category: str) -> frozenset[str]:
+    """Give all characters whose category begins so."""
+    # Nothing beyond is a mark or a format, but for the variation selectors of plane 14.
+    codes = (*range(0x80, 0x20000), *range(0xE0100, 0xE01F0))
+    return frozenset(
+        one for one in map(chr, codes) if unicodedata.category(one).startswith(category)
+    )
 
 
-_PILED_MARKS = re.compile(f"(?<=[{(marks := _combining_marks())}]{{{MARKS_IN_A_ROW}}})[{marks}]+")
+_MARKS = _characters("M")
+_FORMATS = _characters("Cf")
 
 
 def sanitize(text: str) -> str:
@@ -45,4 +41,24 @@ def sanitize(text: str) -> str:
     text = _UNSAFE.sub(REPLACEMENT, text.replace("\t", " "))
     if text.isascii():
         return text
-    return _PILED_MARKS.sub("", _STRAY_JOINER.sub(REPLACEMENT, text))
+    if not _MARKS.isdisjoint(text):
+        text = _thinned(text)
+    return _STRAY_JOINER.sub(REPLACEMENT, text)
+
+
+def _thinned(text: str) -> str:
+    """Cut marks piled up on one character down to three.
+
+    A format between them, such as ZWJ, takes no room: they still sit on the same character.
+    """
+    kept = []
+    row = 0
+    for one in text:
+        if one in _MARKS:
+            row += 1
+            if row > MARKS_IN_A_ROW:
+                continue
+        elif one not in _FORMATS:
+            row = 0
+        kept.append(one)
+    return "".join(kept)

@@ -1,15 +1,15 @@
 """One person's connection: lines come in, commands are found, checked and run."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.commands import Command
-from twisted_chat.chat.events import ChatError, Notice, Quit, Refusal, Shown, Who
+from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, Shown, Who
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
 from twisted_chat.chat.people import Person
-from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
 
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
@@ -136,7 +136,8 @@ class Session:
 
     def _cleaned(self, line: str) -> str:
         longest = self.rooms.limits.max_line
-        if len(line) > longest or len(line.encode("utf-8", "replace")) > longest:
+        # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
+        if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
             raise ChatError(f"a line holds at most {longest} bytes")
         return sanitize(line)
 
@@ -192,10 +193,14 @@ class Session:
                 f"welcome. you are {self.who.name}. /nick NAME takes a name, "
                 "/join ROOM enters a room, /help tells the rest"
             ),
-            *(Notice(f"- {line}") for line in self.rooms.motd),
+            *self.motd(),
         )
         self._busy = False
         self._resume()
+
+    def motd(self) -> list[Shown]:
+        """Give the message of the day; the dash tells it from what people say."""
+        return [Notice(f"- {line}") for line in self.rooms.motd]
 
     def told_by(self, who: Who) -> None:
         """Remember whom `/reply` answers."""
@@ -208,6 +213,10 @@ class Session:
         """
         self.client.format = self.client.format.adapted(zone, quiet)
         self.zone, self.quiet = zone, quiet
+
+    def heeded(self, lines: Iterable[Line]) -> list[Line]:
+        """Leave out the lines of those who are ignored."""
+        return [line for line in lines if line.who.identity not in self.ignored]
 
     def ignore(self, who: Who) -> None:
         self.ignored[who.identity] = who.name

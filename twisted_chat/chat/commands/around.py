@@ -10,7 +10,7 @@ from twisted_chat.chat.events import ChatError, Joined, Left, Notice, Replay, Sh
 from twisted_chat.chat.limits import REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
 
 if TYPE_CHECKING:
-    from twisted_chat.chat.rooms import Room, Rooms
+    from twisted_chat.chat.rooms import Room
     from twisted_chat.chat.session import Session
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -40,17 +40,17 @@ async def join(session: "Session", room_name: str, _key: str = "") -> None:
     if room.topic:
         welcome.append(Notice(f"topic: {room.topic}"))
     # What is said from now on is held back until the past has been shown.
-    past = await _past(rooms, room.id, joined.id)
+    past = await _past(session, room.id, joined.id)
     rooms.delivery.release(session.person, *welcome, past, _members(room, "here"))
 
 
-async def _past(rooms: "Rooms", room: int, before: int) -> Shown:
+async def _past(session: "Session", room: int, before: int) -> Shown:
     try:
-        lines = await rooms.store.history(room, REPLAYED_ON_JOINING)
+        lines = await session.rooms.store.history(room, REPLAYED_ON_JOINING)
     except Exception as error:
-        rooms.trouble(error)
+        session.rooms.trouble(error)
         return Notice("what was said before cannot be read now")
-    return Replay([line for line in lines if line.id < before])
+    return Replay(session.heeded(line for line in lines if line.id < before))
 
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
@@ -129,8 +129,8 @@ async def history(session: "Session", span: str = "") -> None:
     room = session.person.room
     assert room is not None  # the guard has seen to it
     limit, since = _span(span, session.rooms.clock())
-    lines = await session.rooms.store.history(room.id, limit, since)
-    session.show(Replay(list(lines)) if lines else Notice("nothing was said yet"))
+    lines = session.heeded(await session.rooms.store.history(room.id, limit, since))
+    session.show(Replay(lines) if lines else Notice("nothing was said then"))
 
 
 def _span(span: str, now: float) -> tuple[int, float]:

@@ -66,7 +66,7 @@ async def back(session: "Session") -> None:
 @command(
     "ignore",
     usage="/ignore [NAME]",
-    help="see nothing more of someone, whatever they call themselves; or list who that is",
+    help="hear nothing more from someone, whatever they call themselves; or list who that is",
     takes=1,
 )
 def ignore(session: "Session", name: str = "") -> None:
@@ -92,7 +92,7 @@ def _list_ignored(session: "Session") -> None:
 @command(
     "unignore",
     usage="/unignore NAME",
-    help="see again what someone says",
+    help="hear someone again",
     needs=("name",),
 )
 def unignore(session: "Session", name: str) -> None:

@@ -33,8 +33,7 @@ def help(session: "Session", word: str = "") -> None:  # noqa: A001
 
 @command("motd", usage="/motd", help="show the message of the day")
 def motd(session: "Session") -> None:
-    lines = session.rooms.motd
-    session.show(*(Notice(f"- {line}") for line in lines or ["there is no message of the day"]))
+    session.show(*session.motd() or [Notice("there is no message of the day")])
 
 
 @command("limits", usage="/limits", help="tell what is allowed, and how much of it")

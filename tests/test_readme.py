@@ -1,0 +1,136 @@
+"""What the pages say is true."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from twisted.application.service import Application, IServiceCollection
+from twisted.internet.testing import MemoryReactorClock
+
+from twisted_chat import ChatService
+from twisted_chat.chat.commands import COMMANDS
+from twisted_chat.tap import Options
+from twisted_chat.testing import ManualClock, RecordingClient, rooms
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst")))
+
+
+def page(name: str | Path) -> nodes.document:
+    """Parse a page; the least thing that is wrong with it raises an exception."""
+    return publish_doctree(
+        (ROOT / name).read_text("utf-8"),
+        source_path=str(name),
+        settings_overrides={"report_level": 1, "halt_level": 1, "warning_stream": False},
+    )
+
+
+def blocks(document: nodes.document, language: str) -> list[str]:
+    """Give the blocks of code in one language."""
+    return [
+        block.astext()
+        for block in document.findall(nodes.literal_block)
+        if language in block["classes"]
+    ]
+
+
+def table(document: nodes.document, heading: str) -> list[list[nodes.entry]]:
+    """Give the rows of the table whose first column has that heading."""
+    for found in document.findall(nodes.table):
+        first, *rows = ([*row.findall(nodes.entry)] for row in found.findall(nodes.row))
+        if first[0].astext() == heading:
+            return rows
+    raise AssertionError(f"no table of {heading}")
+
+
+def literals(entry: nodes.entry) -> list[str]:
+    return [literal.astext() for literal in entry.findall(nodes.literal)]
+
+
+@pytest.mark.parametrize("name", PAGES, ids=str)
+def test_pages(name: Path):
+    """Each page is sound, and each file that it links to is there."""
+    for link in page(name).findall(nodes.reference):
+        target = link["refuri"]
+        assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists()
+
+
+def test_commands_to_begin_with():
+    """The README opens with two commands, each of one line; CI runs the second as it stands."""
+    start, test = [block.astext() for block in page("README.rst").findall(nodes.literal_block)][:2]
+    assert start.endswith(" && .venv/bin/twistd -n tcpchat --port 8888")
+    assert test.endswith(" && .venv/bin/pytest")
+    assert "\n" not in start + test
+    [found] = re.findall(r"^test_command=.*$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert bash(f'{found}; printf %s "$test_command"') == test
+
+
+def bash(script: str) -> str:
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
+
+
+def test_options():
+    """The table of options names those that there are, with their defaults."""
+    options = Options()
+    options.parseOptions([])
+    real = {f"--{name}": options[name] for name, *_ in options.optParameters}
+    real["--port"] = options["port"][0].removeprefix("tcp:")
+    said = {}
+    for option, default, _ in table(page("README.rst"), "option"):
+        said[literals(option)[0].split()[0]] = default.astext()
+    assert said == {name: "none" if value is None else str(value) for name, value in real.items()}
+
+
+def test_commands():
+    """The table of commands has every one, with its usage and its other names, in order."""
+    real = [
+        (command.usage, [f"/{alias}" for alias in command.aliases])
+        for command in dict.fromkeys(COMMANDS.values())
+    ]
+    rows = table(page("docs/protocol.rst"), "usage")
+    assert [(literals(usage)[0], literals(also)) for usage, also, _ in rows] == real
+
+
+def test_conversation():
+    """The conversation in the README goes as it is told."""
+    clock = ManualClock()
+    chat = rooms(clock)
+    window = RecordingClient()
+    bob, ann = chat.connect(window), chat.connect(RecordingClient())
+    for line in ("/nick ann", "/join tea", "/topic leaves"):
+        ann.receive(line)
+    told: list[str] = []
+    for line in blocks(page("README.rst"), "text")[0].splitlines():
+        if not line.startswith(("> ", "err: ")):
+            bob.receive(line)
+            continue
+        if heard := re.fullmatch(r"> (?:(ann:)|(\* ann)|(\[ann -> you\])) (.*)", line):
+            said, done, _, text = heard.groups()
+            ann.receive(("" if said else "/me " if done else "/tell bob ") + text)
+        clock.turn()
+        told = told or window.lines()
+        assert told.pop(0) == line
+    assert told == []
+
+
+def test_embedding_in_three_lines(monkeypatch: pytest.MonkeyPatch):
+    """The three lines in the README give an application a chat."""
+    monkeypatch.setattr("twisted.internet.reactor", MemoryReactorClock())
+    application = Application("any")
+    exec(blocks(page("README.rst"), "python")[0], {"application": application})
+    [service] = IServiceCollection(application)
+    assert isinstance(service, ChatService)
+
+
+def test_embedding(monkeypatch: pytest.MonkeyPatch):
+    """The code in the page about embedding runs, one block after the other."""
+    monkeypatch.setattr("twisted.internet.reactor", reactor := MemoryReactorClock())
+    names = {"application": Application("any")}
+    exec("from twisted.internet import reactor", names)
+    for block in blocks(page("docs/embedding.rst"), "python"):
+        exec(block, names)
+    assert [port for port, *_ in reactor.tcpServers] == [8888]

@@ -1,0 +1,52 @@
+"""Whose name is whose."""
+
+from typing import Generic, Protocol, TypeVar
+
+from twisted_chat.chat.events import ChatError
+from twisted_chat.chat.names import Name, fold
+
+
+class Named(Protocol):
+    """What has a name: a person or a room."""
+
+    name: Name
+
+
+Owner = TypeVar("Owner", bound=Named)
+
+
+class NameTable(Generic[Owner]):
+    """The names in use; one who looks like another shares a key with them."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, Owner] = {}
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def find(self, text: str) -> Owner | None:
+        """Find who is called so, in any letter case; a look-alike is not meant."""
+        owner = self._owners.get(fold(text))
+        return owner if owner and fold(owner.name.text) == fold(text) else None
+
+    def refuse_taken(self, name: Name, own: Owner | None) -> None:
+        """Check that a name can be given to ``own``, or to somebody new.
+
+        :raises ChatError: it is taken, or looks like one that is.
+        """
+        for key in name.keys:
+            owner = self._owners.get(key)
+            if owner is None or owner is own:
+                continue
+            if fold(owner.name.text) == fold(name.text):
+                raise ChatError(f'"{name.text}" is taken')
+            raise ChatError(f'"{name.text}" looks like "{owner.name.text}", which is taken')
+
+    def add(self, owner: Owner) -> None:
+        """Take the name of ``owner`` as theirs."""
+        self._owners.update(dict.fromkeys(owner.name.keys, owner))
+
+    def remove(self, owner: Owner) -> None:
+        """Have the name of ``owner`` free again."""
+        for key in owner.name.keys:
+            del self._owners[key]
