@@ -6,6 +6,7 @@ from typing import Any
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from twisted_chat.assembly import assemble
 from twisted_chat.chat.limits import Limits
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.interfaces import IBackplane, IStore
+from twisted_chat.wire.turn import end_of_turn
 
 FAREWELL = "the server is going down. goodbye"
 
@@ -50,6 +52,15 @@ class Listener(Service):
         :raises ValueError: the description makes no sense.
         :raises CannotListenError: the port is taken, or not ours to take.
         """
+        try:
+            self._listen_or_fail()
+        except CannotListenError:
+            raise
+        except Exception as error:  # each kind of endpoint fails in its own way
+            why = str(error) or type(error).__name__
+            raise ValueError(f"{self.description}: {why}") from error
+
+    def _listen_or_fail(self) -> None:
         failures: list[Failure] = []
         listening = serverFromString(self._reactor, self.description).listen(self._factory)
         listening.addCallbacks(self._keep, failures.append)
@@ -64,7 +75,7 @@ class ChatService(MultiService):
     """A chat on some ports: ``ChatService(reactor, ["tcp:8888"]).setServiceParent(application)``.
 
     It opens no file, handles no signal and ends no process; what it knows is in memory, unless
-    a store is given.
+    a store is given.  Once stopped it stays so: what it knew of people has gone with them.
     """
 
     log = Logger()
@@ -84,7 +95,9 @@ class ChatService(MultiService):
         """
         super().__init__()
         self._reactor = reactor
-        self.rooms = assemble(reactor, limits, store, backplane)
+        self._turn = end_of_turn(reactor)
+        self._stopped = False
+        self.rooms = assemble(reactor, limits, store, backplane, self._turn)
         self.factory = ChatFactory(reactor, self.rooms)
         self.listeners: Sequence[Listener] = [
             Listener(reactor, description, self.factory) for description in ports
@@ -92,10 +105,19 @@ class ChatService(MultiService):
         for listener in self.listeners:
             listener.setServiceParent(self)
 
+    def privilegedStartService(self) -> None:
+        self._refuse_restart()
+        super().privilegedStartService()
+
     def startService(self) -> None:
+        self._refuse_restart()
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
+
+    def _refuse_restart(self) -> None:
+        if self._stopped:
+            raise RuntimeError("a chat that was stopped stays stopped. make a new one")
 
     async def _stop(self) -> None:
         """Stop in order: let nobody in, tell everyone, let out what waits, for so long."""
@@ -106,7 +128,9 @@ class ChatService(MultiService):
         await gone
         if hurry.active():
             hurry.cancel()
+        self._turn.close()
 
     def stopService(self) -> "Deferred[None]":
         self.running = 0
+        self._stopped = True
         return Deferred.fromCoroutine(self._stop())

@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,8 @@ from twisted_chat.service import ChatService
 
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
+
+ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 
 T = TypeVar("T")
 
@@ -111,15 +114,17 @@ class ChatProcess(ChatService):
         super().__init__(reactor, options["port"], options.limits)
         self._motd: Path | None = options["motd"]
         self._pid_file = (getattr(options, "parent", None) or {}).get("pidfile")
-        self._has_terminal = _terminal_is_there()
+        self._has_terminal = False
+        self._asked_to_stop = False
 
     def privilegedStartService(self) -> None:
         try:
             super().privilegedStartService()
-        except (CannotListenError, ValueError, OSError) as error:
+        except (CannotListenError, ValueError) as error:
             self._fail_to_start(error)
 
     def startService(self) -> None:
+        self._has_terminal = _terminal_is_there()  # not before: a daemon has left it
         self._keep_within_descriptors()
         self._read_motd()
         super().startService()
@@ -131,10 +136,9 @@ class ChatProcess(ChatService):
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_hangup)
         for listener in self.listeners:
-            if (address := getattr(listener.port, "getHost", lambda: None)()) is None:
-                continue
-            if port := getattr(address, "port", None):
-                self.log.info("people reach it with: telnet localhost {port:d}", port=port)
+            if listener.port and listener.description.startswith("tcp:"):
+                host = listener.port.getHost()
+                self.log.info("people reach it with: telnet localhost {host.port}", host=host)
 
     def _on_stop(self, _number: int, _frame: object) -> None:
         self._reactor.callFromThread(self._stop_or_hurry)
@@ -143,10 +147,11 @@ class ChatProcess(ChatService):
         self._reactor.callFromThread(self._reload_or_stop)
 
     def _stop_or_hurry(self) -> None:
-        if self.running:
-            self._reactor.stop()
-        else:
+        if self._asked_to_stop or not self.running:
             self.factory.abort()
+            return
+        self._asked_to_stop = True
+        self._reactor.stop()
 
     def _reload_or_stop(self) -> None:
         if self._has_terminal and not _terminal_is_there():
@@ -165,8 +170,9 @@ class ChatProcess(ChatService):
 
     def _keep_within_descriptors(self) -> None:
         """Allow as many descriptors as this process may have, and no more connections."""
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        most = _raise_descriptor_limit()
+        if most == resource.RLIM_INFINITY:
+            return
         room = max(1, most - SPARE_DESCRIPTORS)
         if not 0 < self.rooms.limits.max_connections <= room:
             self.rooms.limits = replace(self.rooms.limits, max_connections=room)
@@ -179,19 +185,29 @@ class ChatProcess(ChatService):
 
 
 def _start_words(error: Exception) -> str:
-    if not isinstance(error, CannotListenError):
-        return f"--port: {error}"
-    words = f"--port {error.port}: {error.socketError.strerror}"
-    return f"{words}. another one: --port N"
+    if isinstance(error, CannotListenError):
+        # a lock file that is taken comes as mere text
+        why = getattr(error.socketError, "strerror", None) or error.socketError
+        return f"--port {error.port}: {why}. takes one that is free"
+    return f"--port {str(error).rstrip('.')}. takes 0 to 65535, or {ENDPOINT}"
+
+
+def _raise_descriptor_limit() -> int:
+    """Allow as many descriptors as this process may have; give how many that is."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems promise more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _port(text: str) -> str:
     """Read what ``--port`` takes, as an endpoint string."""
     if ":" in text:
         return text
-    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
-        _refuse("port", text, "takes 0 to 65535, or an endpoint such as tcp:8888:interface=::1")
-    return f"tcp:{text}"
+    try:
+        return f"tcp:{_number(0, 65535)(text)}"
+    except ValueError:
+        _refuse("port", text, f"takes 0 to 65535, or {ENDPOINT}")
 
 
 def _number(least: int, most: float = float("inf")) -> Callable[[Any], int]:

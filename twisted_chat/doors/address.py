@@ -55,7 +55,8 @@ class Admission:
             return ""
         if self._here[key] >= most:
             return f"there are {most} connections from your address already"
-        if self._came_lately(key) >= most:
+        self._begin_minute()
+        if self._came[key] >= most:
             return f"more than {most} connections from your address in a minute. try again later"
         return ""
 
@@ -64,6 +65,7 @@ class Admission:
         self.connections += 1
         if key := origin(address):
             self._here[key] += 1
+            self._begin_minute()
             self._came[key] += 1
 
     def leave(self, address: Any) -> None:
@@ -74,9 +76,9 @@ class Admission:
             if not self._here[key]:
                 del self._here[key]
 
-    def _came_lately(self, key: str) -> int:
+    def _begin_minute(self) -> None:
+        """Forget who came, if that was a minute ago, or the clock was set back."""
         now = self._clock()
         if not 0 <= now - self._minute < MINUTE:
             self._minute = now
             self._came.clear()
-        return self._came[key]

@@ -60,8 +60,10 @@ class Deadlines(Generic[T]):
             if due > now:
                 break
             late.append(one)
-        for one in late:
-            if self._due.pop(one, None) is not None:
-                self._expired(one)
-        if self._due:
-            self._watch()
+        try:
+            for one in late:
+                if self._due.pop(one, None) is not None:
+                    self._expired(one)
+        finally:
+            if self._due:
+                self._watch()

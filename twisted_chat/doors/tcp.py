@@ -2,6 +2,7 @@
 
 import re
 import socket
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -33,6 +34,9 @@ LINES_A_TURN = 512
 """How many lines of one connection are obeyed before the others get a turn."""
 
 _HTTP = re.compile(rb"[A-Z]+ \S+ HTTP/[0-9]")
+_LONG_HTTP = re.compile(rb"[A-Z]+ (/|https?:)")
+_OPENING = 32
+"""How much of a first line tells whether it is HTTP, should it be too long to be read."""
 _KEEPALIVE = {
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPINTVL": 15,
@@ -66,6 +70,7 @@ class ChatProtocol(LineReceiver):
         self._scanner = Scanner(factory.rooms.limits.max_line)
         self._found: list[Found] = []  # in reverse: the next is the last
         self._clean = False
+        self._opening = b""
         self._spoke = False
         self._pause: IDelayedCall | None = None
 
@@ -99,20 +104,26 @@ class ChatProtocol(LineReceiver):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
+        if not self._spoke:
+            self._opening += data[: _OPENING - len(self._opening)]
         if data:
             self._take(self._scanner.feed(data))
         self._serve()
 
     def lineReceived(self, line: bytes) -> None:
-        if not self._spoke and self._refuse_web(line):
-            return
         if self._session is None or self._session.ended:
             return
+        if not self._spoke:
+            self._spoke = True
+            self.factory.silent.done(self)
+            if _HTTP.match(line):
+                self._refuse_web()
+                return
         if self._clean:
             wait = self._session.receive(line.decode("ascii"), clean=True)
         else:
             wait = self._session.receive(line.decode("utf-8", "replace"))
-        if wait:
+        if wait and not self._session.ended:
             self._hold(wait)
 
     def _take(self, found: list[Found]) -> None:
@@ -131,11 +142,11 @@ class ChatProtocol(LineReceiver):
             one = found.pop()
             if one.__class__ is bytes:
                 self.lineReceived(one)
-                served += 1
-                if served == LINES_A_TURN and found and not self.paused:
-                    self._hold(0)
             else:
                 self._heed(one)
+            served += 1
+            if served == LINES_A_TURN and found and not self.paused:
+                self._hold(0)
 
     def _heed(self, signal: Found) -> None:
         """Deal with what a scanner finds besides lines."""
@@ -145,18 +156,15 @@ class ChatProtocol(LineReceiver):
             pass
         elif signal is Signal.INTERRUPT:
             self._session.show(Notice("/quit leaves"))
+        elif not self._spoke and _LONG_HTTP.match(self._opening):
+            self._refuse_web()
         else:
             limit = self.factory.rooms.limits.max_line
             self._session.show(Refusal(f"a line holds at most {limit} bytes"))
 
-    def _refuse_web(self, line: bytes) -> bool:
+    def _refuse_web(self) -> None:
         """Close on what looks like HTTP: a web page must not be able to talk here."""
-        self._spoke = True
-        self.factory.silent.done(self)
-        if not _HTTP.match(line):
-            return False
         self._bid_farewell("this is a chat, not a web server. telnet reaches it")
-        return True
 
     # Holding back
 
@@ -188,8 +196,7 @@ class ChatProtocol(LineReceiver):
 
     def close(self, reason: str) -> None:
         self.factory.log.debug("closing {peer}: {reason}", peer=self.address, reason=reason)
-        self._found.clear()
-        self.factory.closing.begin(self)
+        self._begin_to_close()
         self._outbox.close()
 
     def be_silent_no_longer(self) -> None:
@@ -205,18 +212,25 @@ class ChatProtocol(LineReceiver):
         self.transport.abortConnection()
 
     def _bid_farewell(self, why: str) -> None:
-        self.sendLine(b"err: " + why.encode())
-        self._end()
-        self.close(why)
+        if self._session and not self._session.ended:
+            self._session.show(Refusal(why))
+            self._session.end()
+            self.close(why)
 
     def _overflowed(self) -> bytes:
         """Leave the chat, as a reader who is too slow; give the last words."""
         limit = self.factory.rooms.limits.sendq
         self.factory.log.info("cut a reader that was too slow: {peer}", peer=self.address)
+        self._begin_to_close()
+        self._end()
+        return b"err: you read too slowly: more than %d bytes were waiting. goodbye\r\n" % limit
+
+    def _begin_to_close(self) -> None:
+        """Heed nothing more; what the peer still sends is read, or TLS could not close."""
         self._found.clear()
         self.factory.closing.begin(self)
-        self._end()
-        return b"\r\nerr: you read too slowly: more than %d bytes were waiting. goodbye\r\n" % limit
+        if self.paused:
+            self.resumeProducing()
 
     def _end(self) -> None:
         """The session is over, whatever becomes of the connection."""
@@ -302,7 +316,8 @@ class ChatFactory(Factory):
         """Tell when the last connection is over."""
         if not self.protocols:
             return succeed(None)
-        self._gone = Deferred()
+        if self._gone is None:
+            self._gone = Deferred()
         return self._gone
 
     def abort(self) -> None:
@@ -316,8 +331,9 @@ def _find_dead_peers(transport: Any) -> None:
     sock = getattr(transport, "socket", None)
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEPALIVE.items():
-        if hasattr(socket, option):  # not every system has every one
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    with suppress(OSError):  # the peer may be gone already
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):  # not every system has every one
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -8,14 +8,14 @@ the batch; who was answered meanwhile.  Such a member is *apart*: ``batch.apart`
 of the batch they have been dealt, and ``owed`` holds what that was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from zope.interface import implementer
 
 from twisted_chat.chat.events import Event, Shown
 from twisted_chat.chat.people import Person
 from twisted_chat.chat.rooms import Room
-from twisted_chat.interfaces import IDelivery, IFormat
+from twisted_chat.interfaces import IClient, IDelivery, IFormat
 
 Owed = dict[Person, list[bytes]]
 
@@ -23,19 +23,28 @@ Owed = dict[Person, list[bytes]]
 class _Batch:
     """What was said to one room within one turn."""
 
-    __slots__ = ("_lines", "apart", "events")
+    __slots__ = ("_lines", "_payloads", "_render", "apart", "events")
 
-    def __init__(self) -> None:
+    def __init__(self, render: Callable[[IFormat, Shown], bytes]) -> None:
         self.events: list[Event] = []
         self.apart: dict[Person, int] = {}
+        self._render = render
         self._lines: dict[IFormat, list[bytes]] = {}
+        self._payloads: dict[IFormat, bytes] = {}
 
     def lines(self, format_: IFormat) -> list[bytes]:
         """Give the events as they look in one format; each is rendered once."""
         lines = self._lines.setdefault(format_, [])
         if len(lines) < len(self.events):
-            lines.extend(map(format_.render, self.events[len(lines) :]))
+            lines.extend([self._render(format_, event) for event in self.events[len(lines) :]])
         return lines
+
+    def payload(self, format_: IFormat) -> bytes:
+        """Give all of it in one format, once nothing more comes; each is put together once."""
+        payload = self._payloads.get(format_)
+        if payload is None:
+            payload = self._payloads[format_] = b"".join(self.lines(format_))
+        return payload
 
     def deal(self, person: Person, owed: Owed) -> None:
         """Move what ``person`` has not had of the batch to what they are owed."""
@@ -43,6 +52,18 @@ class _Batch:
         if begin < end and person.client is not None:
             owed.setdefault(person, []).extend(self.lines(person.client.format)[begin:end])
         self.apart[person] = end
+
+    def divide(self, members: Iterable[Person], owed: Owed) -> list[IClient]:
+        """Deal to those who are apart; give the clients of the others, who get the same."""
+        together = []
+        for person in members:
+            if person.client is None:
+                continue
+            if person in self.apart or person in owed:
+                self.deal(person, owed)
+            else:
+                together.append(person.client)
+        return together
 
 
 @implementer(IDelivery)
@@ -56,7 +77,7 @@ class Delivery:
     ) -> None:
         """
         :param end_of_turn: calls a function at the end of the reactor turn.
-        :param trouble: told when a client raises, which it should not.
+        :param trouble: told when a client or a format raises, which it should not.
         """
         self._end_of_turn = end_of_turn
         self._trouble = trouble
@@ -69,7 +90,7 @@ class Delivery:
     def to_room(self, room: Room, event: Event, *without: Person) -> None:
         batch = self._batches.get(room)
         if batch is None:
-            batch = self._batches[room] = _Batch()
+            batch = self._batches[room] = _Batch(self._render)
             self._schedule()
         for person in without:
             batch.deal(person, self._owed)
@@ -81,7 +102,7 @@ class Delivery:
         if person.client is None:
             return
         self._deal(person)
-        self._owed.setdefault(person, []).append(person.client.format.render(shown))
+        self._owed.setdefault(person, []).append(self._render(person.client.format, shown))
         self._schedule()
 
     def enter(self, room: Room, person: Person) -> None:
@@ -96,7 +117,7 @@ class Delivery:
         if person.client is None or place is None:
             return
         self._deal(person)
-        lines = map(person.client.format.render, first)
+        lines = [self._render(person.client.format, shown) for shown in first]
         self._owed.setdefault(person, [])[place:place] = lines
         self._schedule()
 
@@ -118,27 +139,27 @@ class Delivery:
     def flush(self) -> None:
         """Send what the turn has brought."""
         self._flush_is_due = False
-        # Sending may cut slow readers, whose leaving begins new batches.
         batches, self._batches = self._batches, {}
         owed, self._owed = self._owed, {}
-        for room, batch in batches.items():
-            self._flush_room(room, batch, owed)
-        for person, lines in owed.items():
-            self._send(person, self._keep_held(person, lines))
+        for person in self._held:  # even if they are owed nothing yet
+            owed.setdefault(person, [])
+        # Sending may bring about anything: a slow reader is cut, a bot answers or moves on.  So
+        # who gets what is settled before, and what follows is for the next flush.
+        together = [
+            (batch, batch.divide(room.members.values(), owed)) for room, batch in batches.items()
+        ]
+        apart = [(person, self._keep_held(person, lines)) for person, lines in owed.items()]
+        for batch, clients in together:
+            self._send_to_all(clients, batch)
+        for person, lines in apart:
+            self._send(person, lines)
 
-    def _flush_room(self, room: Room, batch: _Batch, owed: Owed) -> None:
-        apart = batch.apart
+    def _send_to_all(self, clients: list[IClient], batch: _Batch) -> None:
         format_ = payload = None
-        for person in list(room.members.values()):
-            client = person.client
-            if client is None:
-                continue
-            if person in apart or person in owed:
-                batch.deal(person, owed)
-                continue
+        for client in clients:
             if client.format is not format_:
                 format_ = client.format
-                payload = b"".join(batch.lines(format_))
+                payload = batch.payload(format_)
             if payload:
                 try:
                     client.send(payload)
@@ -163,6 +184,14 @@ class Delivery:
             person.client.send(data)
         except Exception as error:
             self._trouble(error)
+
+    def _render(self, format_: IFormat, shown: Shown) -> bytes:
+        """Render, or hide what a format fails at: the others are to hear of the rest."""
+        try:
+            return format_.render(shown)
+        except Exception as error:
+            self._trouble(error)
+            return b""
 
     def _deal(self, person: Person) -> None:
         """See to it that nothing overtakes the room lines of someone."""

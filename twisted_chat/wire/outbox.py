@@ -74,7 +74,7 @@ class Outbox:
         if sent == len(data):
             return
         self._queue = deque()
-        self._enqueue(memoryview(data)[sent:] if sent else data)
+        self._enqueue(_rest(data, sent))
         self._wait_for_room()
 
     def overflow(self) -> None:
@@ -89,10 +89,12 @@ class Outbox:
         self._drop()
         self._append(begun)
         self._append(self._overflowed())
-        self.close()
+        self._finish()
 
     def close(self) -> None:
         """Take nothing more, and close the transport once everything is written."""
+        if self._shut:
+            return
         self._shut = True
         if self._queue is None:
             self._queue = deque()
@@ -143,7 +145,7 @@ class Outbox:
             sent = self._write(data)
             self._count(-sent)
             if sent < len(data):
-                self._queue.appendleft(memoryview(data)[sent:])
+                self._queue.appendleft(_rest(data, sent))
                 return False
         if not self._shut:
             self._queue = None
@@ -151,12 +153,20 @@ class Outbox:
 
     def _next_piece(self, queue: deque[bytes | memoryview]) -> bytes | memoryview:
         """Take from the queue as much as is worth a system call."""
-        pieces = [queue.popleft()]
-        length = len(pieces[0])
+        first = queue.popleft()
+        if isinstance(first, memoryview):  # stays apart, for what is begun must be finished
+            return first
+        pieces: list[bytes | memoryview] = [first]
+        length = len(first)
         while queue and length < CHUNK:
             pieces.append(queue.popleft())
             length += len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return first if len(pieces) == 1 else b"".join(pieces)
+
+
+def _rest(data: bytes | memoryview, written: int) -> bytes | memoryview:
+    """Give what is left of a piece; it is a view if, and only if, the piece is begun."""
+    return memoryview(data)[written:] if written else data
 
 
 @implementer(IPullProducer)

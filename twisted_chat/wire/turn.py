@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorFromThreads, IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -15,6 +16,8 @@ class EndOfTurn:
     ``callLater(0)`` would do, but it follows the wall clock: set back by an hour, it would hold
     all output for an hour.  An event counter that becomes readable is as cheap, and has no clock.
     """
+
+    log = Logger()
 
     def __init__(self, reactor: IReactorFDSet) -> None:
         self._reactor = reactor
@@ -33,6 +36,7 @@ class EndOfTurn:
 
     def close(self) -> None:
         """Give the event counter back; what waits is not called."""
+        self._waiting.clear()
         if self._counter is None:
             return
         self._reactor.removeReader(self)
@@ -45,11 +49,13 @@ class EndOfTurn:
         return -1 if self._counter is None else self._counter
 
     def doRead(self) -> None:
-        if self._counter is not None:
-            os.eventfd_read(self._counter)
+        os.eventfd_read(self.fileno())
         waiting, self._waiting = self._waiting, []
         for function in waiting:
-            function()
+            try:
+                function()
+            except Exception:  # or the reactor would close this, and the others would wait for ever
+                self.log.failure("something went wrong at the end of a turn")
 
     def connectionLost(self, reason: Failure) -> None:  # the reactor ends
         self.close()
@@ -58,8 +64,22 @@ class EndOfTurn:
         return "EndOfTurn"
 
 
-def end_of_turn(reactor: object) -> Callable[[Callable[[], None]], None]:
+class NextTurn:
+    """Does the same where there are no event counters, at three times the cost."""
+
+    def __init__(self, reactor: object) -> None:
+        self._reactor = IReactorFromThreads(reactor)
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        """Have ``function`` called in the next turn."""
+        self._reactor.callFromThread(function)
+
+    def close(self) -> None:
+        """Nothing: it holds nothing."""
+
+
+def end_of_turn(reactor: object) -> EndOfTurn | NextTurn:
     """Give the cheapest way that ``reactor`` and this system have to call at a turn's end."""
     if hasattr(os, "eventfd") and IReactorFDSet.providedBy(reactor):
         return EndOfTurn(reactor)
-    return IReactorFromThreads(reactor).callFromThread
+    return NextTurn(reactor)

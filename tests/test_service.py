@@ -1,0 +1,329 @@
+"""The chat as a service of an application, on a reactor in memory and on the real one."""
+
+import os
+from collections import deque
+
+import pytest
+import pytest_twisted
+from twisted.application.service import Application, IService
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from zope.interface.verify import verifyObject
+
+from twisted_chat.chat.limits import Limits
+from twisted_chat.service import ChatService
+from twisted_chat.testing import RecordingClient
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+# Twisted closes the socket of a port that it could not have only when that is collected.
+forgets_its_socket = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+FAREWELL = "> the server is going down. goodbye"
+
+
+class Caller(Protocol):
+    """Someone who connects for real; keeps what arrives."""
+
+    def __init__(self):
+        self.heard = b""
+        self.over = Deferred()
+        self._awaited = deque()
+
+    def dataReceived(self, data):
+        self.heard += data
+        while self._awaited and self._awaited[0][0] in self.heard:
+            self._awaited.popleft()[1].callback(None)
+
+    def connectionLost(self, reason):
+        self.over.callback(self.heard)
+
+    def until(self, data):
+        """Wait until something has been heard."""
+        heard = Deferred()
+        self._awaited.append((data, heard))
+        self.dataReceived(b"")
+        return heard
+
+    def says(self, *lines):
+        self.transport.write(b"".join(line + b"\r\n" for line in lines))
+
+
+async def call(listener):
+    """Connect to a port and wait for the greeting."""
+    address = listener.port.getHost()
+    if hasattr(address, "port"):
+        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port)
+    else:
+        endpoint = UNIXClientEndpoint(reactor, address.name)
+    caller = await endpoint.connect(Factory.forProtocol(Caller))
+    await caller.until(b"welcome")
+    return caller
+
+
+async def enter(service, name):
+    caller = await call(service.listeners[0])
+    caller.says(b"/nick " + name, b"/join tea")
+    await caller.until(b"here:")
+    return caller
+
+
+def start(*ports, **limits):
+    service = ChatService(reactor, ports or [LOOPBACK], Limits(**limits))
+    service.privilegedStartService()
+    service.startService()
+    return service
+
+
+def end_turn(memory):
+    for reader in memory.getReaders():
+        reader.doRead()
+
+
+def visit(memory, number=0):
+    """Connect to a port of a reactor in memory."""
+    protocol = memory.tcpServers[number][1].buildProtocol(None)
+    wire = StringTransport()
+    protocol.makeConnection(wire)
+    return protocol, wire
+
+
+# Starting
+
+
+def test_it_is_a_service_of_an_application():
+    """Embedding is one line, and the application's start is the chat's."""
+    memory = MemoryReactorClock()
+    application = Application("embedding")
+    service = ChatService(memory, ["tcp:8888"])
+    service.setServiceParent(application)
+    verifyObject(IService, service)
+    assert memory.tcpServers == []
+    IService(application).startService()
+    assert [server[0] for server in memory.tcpServers] == [8888]
+
+
+@pytest.mark.parametrize("privileged", [True, False])
+def test_each_port_is_listened_on_once(privileged):
+    """With or without a privileged start before, every endpoint is listened on just once."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:8888", "tcp:9999:interface=127.0.0.1", "unix:/run/chat"])
+    if privileged:
+        service.privilegedStartService()
+        assert len(memory.tcpServers) == 2
+    service.startService()
+    assert [(server[0], server[3]) for server in memory.tcpServers] == [
+        (8888, ""),
+        (9999, "127.0.0.1"),
+    ]
+    assert [server[0] for server in memory.unixServers] == ["/run/chat"]
+
+
+def test_everybody_is_in_the_same_chat_whatever_the_port():
+    """All ports lead to the same rooms, and so does a client within the process."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1", "tcp:2"])
+    service.startService()
+    wires = []
+    for number, name in enumerate(("ann", "bob")):
+        protocol, wire = visit(memory, number)
+        protocol.dataReceived(f"/nick {name}\r\n/join tea\r\n".encode())
+        wires.append(wire)
+    bot = RecordingClient()
+    service.rooms.connect(bot).receive("/join tea")
+    end_turn(memory)
+    assert wires[0].value().endswith(b"> bob joined the room\r\n> anonymous joined the room\r\n")
+    assert bot.lines()[-1] == "> here: ann, anonymous, bob"
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["tcp:abc", "tcp:99999999", "tcp:1:nonsense=2", "tcp:", "nonsense:1", "ssl:1:privateKey=/no"],
+)
+@forgets_its_socket
+@pytest.mark.parametrize("start", ["startService", "privilegedStartService"])
+def test_a_port_that_makes_no_sense_raises(description, start):
+    """A wrong endpoint string is a `ValueError` that names it, whatever is wrong with it."""
+    service = ChatService(reactor, [description])
+    with pytest.raises(ValueError, match=f"^{description}: .") as raised:
+        getattr(service, start)()
+    assert "\n" not in str(raised.value)
+
+
+@forgets_its_socket
+@pytest_twisted.ensureDeferred
+async def test_a_port_that_is_taken_raises():
+    """A taken port raises at once; a stop gives back the ports that were free."""
+    first = start()
+    number = first.listeners[0].port.getHost().port
+    second = ChatService(reactor, [LOOPBACK, f"tcp:{number}:interface=127.0.0.1"])
+    with pytest.raises(CannotListenError):
+        second.startService()
+    assert second.listeners[0].port is not None
+    await second.stopService()
+    assert [listener.port for listener in second.listeners] == [None, None]
+    await first.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_services_share_nothing():
+    """Two chats in one process have rooms, names and limits of their own, and stop alone."""
+    one, other = start(), start(max_line=16)
+    ann = await enter(one, b"ann")
+    same = await enter(other, b"ann")
+    same.says(b"x" * 17)
+    await same.until(b"a line holds at most 16 bytes")
+    await one.stopService()
+    assert FAREWELL.encode() in await ann.over
+    same.says(b"/version")
+    await same.until(b"> twisted-chat ")
+    assert FAREWELL.encode() not in same.heard
+    await other.stopService()
+    await same.over
+
+
+# Stopping
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_tells_everyone_and_nothing_else(tmp_path):
+    """Everybody gets the farewell, nobody hears of the others leaving, all ports are closed."""
+    service = start(LOOPBACK, f"unix:{tmp_path / 'door'}")
+    callers = [await enter(service, name) for name in (b"ann", b"bob")]
+    callers.append(await call(service.listeners[1]))
+    await callers[0].until(b"bob joined the room")
+    callers[1].says(b"just before")
+    await callers[0].until(b"just before")
+    await service.stopService()
+    for caller in callers:
+        heard = (await caller.over).decode()
+        assert heard.splitlines()[-1] == FAREWELL
+        assert "has left" not in heard
+    assert [listener.port for listener in service.listeners] == [None, None]
+    assert not (tmp_path / "door").exists()
+    assert service.factory.protocols == set()
+
+
+def test_first_nobody_gets_in_and_then_people_are_told():
+    """While ports are still closing, nobody is sent away; afterwards everybody is."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"])
+    service.startService()
+    closed = Deferred()
+    service.listeners[0].port.stopListening = lambda: closed
+    _, wire = visit(memory)
+    stopped = service.stopService()
+    assert not service.running
+    assert not wire.disconnecting
+    closed.callback(None)
+    assert wire.value().decode().splitlines()[-1] == FAREWELL
+    assert wire.disconnecting
+    assert not stopped.called
+
+
+def test_a_stop_waits_for_output_and_aborts_who_does_not_take_it():
+    """What waits may leave until the time for it is over; who is stuck is aborted."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"], Limits(drain=3))
+    service.startService()
+    quick, stuck = visit(memory), visit(memory)
+    for _, wire in (quick, stuck):
+        wire.producer.pauseProducing()
+    stopped = service.stopService()
+    assert not quick[1].disconnecting
+    quick[1].producer.resumeProducing()
+    assert quick[1].disconnecting
+    quick[0].connectionLost()
+    memory.advance(2.9)
+    assert not stuck[1].disconnected
+    assert not stopped.called
+    memory.advance(0.1)
+    assert stuck[1].disconnected
+    stuck[0].connectionLost()
+    assert stopped.called
+    assert FAREWELL.encode() not in stuck[1].value()
+
+
+def test_a_stop_leaves_nothing_in_the_reactor():
+    """After a stop there is no timer, no reader and no descriptor left."""
+    before = len(os.listdir("/proc/self/fd"))
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"], Limits(idle_timeout=10))
+    service.startService()
+    protocol, _ = visit(memory)
+    assert memory.getReaders()
+    stopped = service.stopService()
+    protocol.connectionLost()
+    assert stopped.called
+    assert (memory.getDelayedCalls(), memory.getReaders()) == ([], [])
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_with_nobody_there_a_stop_is_at_once():
+    """A stop waits for nothing when there is nothing to wait for; a second one neither."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"])
+    service.startService()
+    assert service.stopService().called
+    assert service.stopService().called
+    assert memory.getDelayedCalls() == []
+
+
+def test_who_asks_twice_for_a_stop_is_told_twice():
+    """Two that wait for the stop both hear of its end."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"])
+    service.startService()
+    protocol, wire = visit(memory)
+    stops = [service.stopService(), service.stopService()]
+    protocol.connectionLost()
+    assert [stop.called for stop in stops] == [True, True]
+    assert wire.value().count(FAREWELL.encode()) == 1
+
+
+def test_clients_in_the_process_are_told_as_well():
+    """A bot gets the farewell and is closed like everybody."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory)
+    service.startService()
+    bot = RecordingClient()
+    service.rooms.connect(bot)
+    service.stopService()
+    assert bot.lines()[-1] == FAREWELL
+    assert bot.closed
+
+
+@pytest.mark.parametrize("start", ["startService", "privilegedStartService"])
+def test_a_chat_that_was_stopped_cannot_be_started_again(start):
+    """A second start is refused in clear words, and listens on nothing."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"])
+    service.startService()
+    service.stopService()
+    with pytest.raises(RuntimeError, match="stays stopped"):
+        getattr(service, start)()
+    assert service.listeners[0].port is None
+
+
+def test_what_the_embedder_added_is_started_and_stopped_too():
+    """A service put into the chat's lives as long as it, and the stop waits for it."""
+    memory = MemoryReactorClock()
+    service, ended = ChatService(memory), Deferred()
+
+    class Child(ChatService):
+        def stopService(self):
+            self.running = 0
+            return ended
+
+    child = Child(memory)
+    child.setServiceParent(service)
+    service.startService()
+    assert child.running
+    stopped = ensureDeferred(service.stopService())
+    assert not stopped.called
+    ended.callback(None)
+    assert stopped.called

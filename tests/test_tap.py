@@ -1,0 +1,560 @@
+"""The process: options, signals, files and exit codes, without a process."""
+
+import resource
+import select
+import signal
+import socket
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from twisted_chat import tap
+from twisted_chat.chat.limits import Limits
+from twisted_chat.service import ChatService
+
+NUMBER = "a number, 0 for no limit"
+ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
+PORT = f"takes 0 to 65535, or {ENDPOINT}"
+
+
+def parse(*arguments):
+    options = tap.Options()
+    options.parseOptions(list(arguments))
+    return options
+
+
+def refusal(capsys, *arguments):
+    """Give the only line with which options are refused."""
+    with pytest.raises(SystemExit) as left:
+        parse(*arguments)
+    assert left.value.code == 1
+    return only_line(capsys)
+
+
+def only_line(capsys):
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line
+
+
+@pytest.fixture
+def logged():
+    """Give the words of everything that is logged."""
+    texts = []
+
+    def keep(event):
+        texts.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(keep)
+    yield texts
+    globalLogPublisher.removeObserver(keep)
+
+
+class Machine:
+    """What of the machine a process would change: signals, descriptors and the terminal."""
+
+    def __init__(self):
+        self.handlers = {}
+        self.descriptors = (1024, 4096)
+        self.limit_is_kept = False
+        self.has_terminal = False
+
+    def setrlimit(self, kind, limits):
+        assert kind == resource.RLIMIT_NOFILE
+        if self.limit_is_kept:
+            raise ValueError("current limit exceeds maximum limit")
+        self.descriptors = limits
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr(tap.signal, "signal", machine.handlers.__setitem__)
+    monkeypatch.setattr(tap.resource, "getrlimit", lambda kind: machine.descriptors)
+    monkeypatch.setattr(tap.resource, "setrlimit", machine.setrlimit)
+    monkeypatch.setattr(tap, "_terminal_is_there", lambda: machine.has_terminal)
+    return machine
+
+
+class Reactor(MemoryReactorClock):
+    """A reactor in memory that can be stopped, and called from a signal handler."""
+
+    def __init__(self):
+        super().__init__()
+        self.stops = 0
+        self.called = []
+
+    def stop(self):
+        self.stops += 1
+
+    def callFromThread(self, function, *args):
+        self.called.append((function, args))
+
+    def turn(self):
+        """Do what was asked for from elsewhere, and begin to run if that has not been."""
+        hooks, self.whenRunningHooks = self.whenRunningHooks, []
+        for function, args, keywords in hooks:
+            function(*args, **keywords)
+        called, self.called = self.called, []
+        for function, args in called:
+            function(*args)
+        for reader in select.select(self.getReaders(), [], [], 0)[0]:
+            reader.doRead()
+
+
+class Process:
+    """A chat that is started as twistd does it."""
+
+    def __init__(self, machine, *arguments):
+        self.machine = machine
+        self.reactor = Reactor()
+        self.service = tap.makeService(parse(*arguments), self.reactor)
+
+    def starts(self):
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.reactor.turn()
+        return self
+
+    def gets(self, number):
+        """Get a signal, and let the turn end."""
+        self.machine.handlers[number](number, None)
+        self.reactor.turn()
+
+    def visit(self):
+        """Have someone connect."""
+        address = IPv4Address("TCP", "192.0.2.1", 1)
+        protocol = self.reactor.tcpServers[0][1].buildProtocol(address)
+        wire = StringTransport()
+        protocol.makeConnection(wire)
+        self.reactor.turn()
+        return protocol, wire
+
+
+# Options
+
+
+def test_everything_may_be_left_out():
+    """Without options the chat is on port 8888, with the limits of the manual."""
+    options = parse()
+    assert options["port"] == ["tcp:8888"]
+    assert options["motd"] is None
+    assert options["state"] == ":memory:"
+    assert options.limits == Limits(
+        max_line=1024,
+        flood=(5.0, 20),
+        max_connections=0,
+        max_per_address=64,
+        sendq=1048576,
+        idle_timeout=0,
+        drain=5,
+    )
+
+
+def test_the_port_is_repeatable_and_may_be_an_endpoint():
+    """A bare number means TCP; anything with a colon is an endpoint as it stands."""
+    options = parse(
+        "-p", "0", "--port", "65535", "-p", "unix:/run/chat", "-p", "tcp:1:interface=::1"
+    )
+    assert options["port"] == ["tcp:0", "tcp:65535", "unix:/run/chat", "tcp:1:interface=::1"]
+
+
+def test_options_of_two_parses_share_nothing():
+    """Ports given once are not there the next time."""
+    parse("-p", "1")
+    assert parse("-p", "2")["port"] == ["tcp:2"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "limit", "means"),
+    [
+        ("max-line", "16", "max_line", 16),
+        ("max-line", "65536", "max_line", 65536),
+        ("flood", "off", "flood", None),
+        ("flood", "0.1/3", "flood", (0.1, 3)),
+        ("flood", "1000/1000000", "flood", (1000.0, 1000000)),
+        ("max-connections", "0", "max_connections", 0),
+        ("max-connections", "100000", "max_connections", 100000),
+        ("max-per-address", "0", "max_per_address", 0),
+        ("max-per-address", "1", "max_per_address", 1),
+        ("sendq", "4096", "sendq", 4096),
+        ("sendq", "1073741824", "sendq", 1 << 30),
+        ("idle-timeout", "0.5", "idle_timeout", 0.5),
+        ("idle-timeout", "86400", "idle_timeout", 86400),
+        ("drain", "0", "drain", 0),
+        ("drain", "2.5", "drain", 2.5),
+        ("state", ":memory:", "drain", 5),
+    ],
+)
+def test_good_values(option, value, limit, means):
+    """Each option takes its range up to both ends."""
+    assert getattr(parse(f"--{option}", value).limits, limit) == means
+
+
+@pytest.mark.parametrize(
+    ("option", "takes", "values"),
+    [
+        ("port", PORT, ["", "x", "-1", "65536", "8888.5", "1 2", "9" * 5000]),
+        ("max-line", "takes 16 to 65536 bytes", ["", "x", "15", "65537", "1k", "-1", "1.5"]),
+        (
+            "flood",
+            "takes RATE/BURST such as 5/20, or off",
+            ["", "5", "5/", "/20", "x/20", "5/x", "5/2", "0/20", "nan/20", "inf/20", "5/20/1"],
+        ),
+        ("max-connections", f"takes {NUMBER}", ["", "x", "-1", "1.5"]),
+        ("max-per-address", f"takes {NUMBER}", ["", "many", "-1"]),
+        ("sendq", "takes 4096 to 1073741824 bytes", ["", "x", "4095", "1073741825"]),
+        ("idle-timeout", "takes seconds, 0 for never", ["", "x", "-1", "nan", "inf", "1e9"]),
+        ("drain", "takes seconds", ["", "soon", "-0.1", "nan", "inf"]),
+        ("state", "takes :memory:, until there is a store on disk", ["", "chat.sqlite"]),
+    ],
+)
+def test_bad_values(capsys, option, takes, values):
+    """A wrong value is one line with the option, the value and what it takes, and exit 1."""
+    for value in values:
+        assert refusal(capsys, f"--{option}={value}") == f"tcpchat: --{option} {value}: {takes}"
+
+
+def test_a_bad_value_cannot_act_on_the_terminal(capsys):
+    """Control characters in a value are shown as what they are not."""
+    line = refusal(capsys, "--drain", "\x1b[2J")
+    assert line == "tcpchat: --drain \ufffd[2J: takes seconds"
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--drain"], ["word"], ["--help=me"]])
+def test_what_is_no_option_is_one_line_too(capsys, arguments):
+    """An unknown option, a missing value, a word too many: one line, not the option list."""
+    assert refusal(capsys, *arguments).startswith("tcpchat: ")
+
+
+def test_version_is_ours(capsys):
+    """``--version`` prints the version of the chat, and leaves in peace."""
+    with pytest.raises(SystemExit) as left:
+        parse("--version")
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"twisted-chat {version('twisted-chat')}\n"
+
+
+def test_every_option_is_explained(capsys):
+    """``--help`` has a line for each option."""
+    with pytest.raises(SystemExit) as left:
+        parse("--help")
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("port", "state", "motd", "max-line", "flood", "sendq", "drain", "version"):
+        assert f"--{option}" in shown
+
+
+def test_a_file_is_made_absolute(tmp_path, monkeypatch):
+    """A file given by a relative name is found after the process has changed directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("motd.txt").write_text("hello")
+    assert parse("--motd", "motd.txt")["motd"] == tmp_path / "motd.txt"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_motd_that_cannot_be_read_is_refused(capsys, tmp_path, content):
+    """A file that is not there, or is no text, is refused before anything starts."""
+    file = tmp_path / "motd"
+    if content is not None:
+        file.write_bytes(content)
+    assert refusal(capsys, "--motd", str(file)) == (
+        f"tcpchat: --motd {file}: takes a file of UTF-8 text"
+    )
+
+
+# Starting
+
+
+def test_making_the_service_opens_nothing(machine):
+    """What runs before twistd forks neither listens, nor reads, nor handles signals."""
+    process = Process(machine)
+    assert isinstance(process.service, ChatService)
+    assert process.reactor.tcpServers == []
+    assert process.reactor.getReaders() == []
+    assert (machine.handlers, machine.descriptors) == ({}, (1024, 4096))
+
+
+def test_the_service_runs_on_the_global_reactor_by_default():
+    """No reactor is given by twistd: it is the one that is installed."""
+    service = tap.makeService(parse("--drain", "0"))
+    assert service.factory.clock is reactor
+
+
+def test_the_start_tells_how_to_get_in(machine, logged):
+    """For each plain port the log has the command; for a socket file there is none."""
+    process = Process(machine, "-p", "8888", "-p", "unix:/run/chat")
+    process.starts()
+    assert "people reach it with: telnet localhost 8888" in logged
+    assert sum("people reach it" in text for text in logged) == 1
+    assert "listening on unix:/run/chat" in logged
+
+
+def test_handlers_are_set_once_the_reactor_runs(machine):
+    """Signals are handled only after the reactor has set handlers of its own."""
+    process = Process(machine)
+    process.service.privilegedStartService()
+    process.service.startService()
+    assert machine.handlers == {}
+    process.reactor.turn()
+    assert set(machine.handlers) == {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+@pytest.mark.parametrize(
+    ("wished", "descriptors", "allowed"),
+    [
+        ("0", (1024, 4096), 4096 - 64),
+        ("100", (1024, 4096), 100),
+        ("4032", (1024, 4096), 4032),
+        ("4033", (1024, 4096), 4032),
+        ("0", (20, 20), 1),
+        ("0", (-1, -1), 0),
+        ("7", (1024, -1), 7),
+    ],
+)
+def test_connections_keep_within_the_descriptors(machine, wished, descriptors, allowed):
+    """As many descriptors as may be had are had, and no more people let in than they allow."""
+    machine.descriptors = descriptors
+    process = Process(machine, "--max-connections", wished).starts()
+    assert machine.descriptors == (descriptors[1], descriptors[1])
+    assert process.service.rooms.limits.max_connections == allowed
+
+
+def test_a_descriptor_limit_that_cannot_be_raised_is_kept_to(machine):
+    """Where the system refuses more descriptors, those there are count."""
+    machine.limit_is_kept = True
+    process = Process(machine).starts()
+    assert process.service.rooms.limits.max_connections == 1024 - 64
+
+
+class TakenPort(Reactor):
+    """A reactor on which every port fails in one way."""
+
+    error = None
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        raise self.error
+
+
+@pytest.fixture
+def pid_file(tmp_path):
+    file = tmp_path / "twistd.pid"
+    file.write_text("1")
+    return file
+
+
+def fails_to_start(capsys, error, *arguments, parent=None):
+    """Start on a reactor whose ports fail; give the only line that is shown."""
+    options = parse(*arguments)
+    options.parent = parent
+    memory = TakenPort()
+    memory.error = error
+    with pytest.raises(SystemExit) as left:
+        tap.makeService(options, memory).privilegedStartService()
+    assert left.value.code == 1
+    return only_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            CannotListenError("", 8888, OSError(98, "Address already in use")),
+            "--port 8888: Address already in use. takes one that is free",
+        ),
+        (
+            CannotListenError(None, "/run/chat", "Cannot acquire lock"),
+            "--port /run/chat: Cannot acquire lock. takes one that is free",
+        ),
+        (
+            OverflowError("bind(): port must be 0-65535."),
+            f"--port tcp:8888: bind(): port must be 0-65535. {PORT}",
+        ),
+    ],
+)
+def test_a_port_that_cannot_be_had_is_one_line(capsys, pid_file, logged_failures, error, line):
+    """The process leaves with 1, one line that is also in the log, and no pid file."""
+    assert fails_to_start(capsys, error, parent={"pidfile": str(pid_file)}) == f"tcpchat: {line}"
+    assert not pid_file.exists()
+    (event,) = logged_failures.events
+    assert formatEvent(event).startswith("cannot start: ")
+    logged_failures.events.clear()
+
+
+@pytest.mark.parametrize("port", ["tcp:abc", "nonsense:1", "ssl:1:privateKey=/nonsense.pem"])
+def test_an_endpoint_that_makes_no_sense_is_one_line(capsys, logged_failures, port):
+    """What can be found wrong with an endpoint only at the start is told in the same way."""
+    line = fails_to_start(capsys, None, "-p", port)
+    assert line.startswith(f"tcpchat: --port {port}: ")
+    assert line.endswith(f". {PORT}")
+    logged_failures.events.clear()
+
+
+@pytest.mark.parametrize("parent", [None, {"pidfile": None}, {"pidfile": "/nonsense/twistd.pid"}])
+def test_a_pid_file_that_is_not_there_is_no_trouble(capsys, logged_failures, parent):
+    """Without a pid file a start that fails is the same one line."""
+    line = fails_to_start(capsys, None, "-p", "tcp:abc", parent=parent)
+    assert line.startswith("tcpchat: --port tcp:abc: ")
+    logged_failures.events.clear()
+
+
+# Twisted closes the socket of a port that it could not have only when that is collected.
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest_twisted.ensureDeferred
+async def test_a_real_port_in_use_is_one_line(capsys, logged_failures):
+    """On the real reactor a taken port is told by its number."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        service = tap.makeService(parse("-p", f"tcp:{number}:interface=127.0.0.1"), reactor)
+        with pytest.raises(SystemExit):
+            service.privilegedStartService()
+        assert only_line(capsys) == (
+            f"tcpchat: --port {number}: Address already in use. takes one that is free"
+        )
+    logged_failures.events.clear()
+    await service.stopService()
+
+
+# The message of the day
+
+
+def test_the_motd_is_read_at_start(machine, tmp_path):
+    """People see the file line by line after the welcome, made safe for terminals."""
+    file = tmp_path / "motd"
+    file.write_text("be kind  \n\tno \x1b[2J\n", "utf-8")
+    _, wire = Process(machine, "--motd", str(file)).starts().visit()
+    assert wire.value().decode().splitlines()[1:] == ["> - be kind", "> -  no \ufffd[2J"]
+
+
+def test_the_motd_is_read_again_on_sighup(machine, tmp_path):
+    """A reload shows what the file says now to those who come then."""
+    file = tmp_path / "motd"
+    file.write_text("old")
+    process = Process(machine, "--motd", str(file)).starts()
+    file.write_text("new")
+    assert process.service.rooms.motd == ["old"]
+    process.gets(signal.SIGHUP)
+    assert process.service.rooms.motd == ["new"]
+    assert process.reactor.stops == 0
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_broken_motd_changes_nothing(machine, tmp_path, logged, logged_failures, content):
+    """A reload with a file that is gone, or no text, says why and keeps the old words."""
+    file = tmp_path / "motd"
+    file.write_text("old")
+    process = Process(machine, "--motd", str(file)).starts()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    process.gets(signal.SIGHUP)
+    assert process.service.rooms.motd == ["old"]
+    assert logged[-1].startswith("the message of the day stays as it was: ")
+    logged_failures.events.clear()
+
+
+def test_a_reload_without_a_file_changes_nothing(machine):
+    """SIGHUP is harmless where there is nothing to be read."""
+    process = Process(machine).starts()
+    process.gets(signal.SIGHUP)
+    assert (process.service.rooms.motd, process.reactor.stops) == ([], 0)
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_reactor_from_within_its_loop(machine, number):
+    """The handler itself only wakes the reactor, which then stops in order."""
+    process = Process(machine).starts()
+    machine.handlers[number](number, None)
+    assert process.reactor.stops == 0
+    process.reactor.turn()
+    assert process.reactor.stops == 1
+
+
+def test_a_second_signal_hurries(machine):
+    """While people are still being let go, another signal aborts who is left."""
+    process = Process(machine).starts()
+    protocol, wire = process.visit()
+    wire.producer.pauseProducing()
+    process.gets(signal.SIGTERM)
+    stopped = process.service.stopService()
+    assert not stopped.called
+    assert not wire.disconnected
+    process.gets(signal.SIGTERM)
+    assert wire.disconnected
+    assert process.reactor.stops == 1
+    protocol.connectionLost(Failure(ConnectionDone()))
+    assert stopped.called
+
+
+def test_two_signals_at_once_stop_once(machine):
+    """A second signal before the reactor has begun to stop does not ask it to stop again."""
+    process = Process(machine).starts()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        machine.handlers[number](number, None)
+    process.reactor.turn()
+    assert process.reactor.stops == 1
+
+
+def test_a_signal_amid_a_stop_by_other_means_hurries(machine):
+    """Whoever stops the service, a signal then hurries it."""
+    process = Process(machine).starts()
+    _, wire = process.visit()
+    process.service.stopService()
+    process.gets(signal.SIGTERM)
+    assert (wire.disconnected, process.reactor.stops) == (True, 0)
+
+
+def test_sighup_stops_when_the_terminal_went_away(machine, logged):
+    """A process in a terminal that is closed stops in order, rather than reload."""
+    machine.has_terminal = True
+    process = Process(machine).starts()
+    process.gets(signal.SIGHUP)
+    assert process.reactor.stops == 0
+    machine.has_terminal = False
+    process.gets(signal.SIGHUP)
+    assert process.reactor.stops == 1
+    assert "the terminal went away" in logged
+
+
+def test_a_daemon_started_in_a_terminal_reloads(machine):
+    """A daemon has left the terminal it was started in: SIGHUP is a reload to it."""
+    machine.has_terminal = True
+    process = Process(machine)
+    machine.has_terminal = False
+    process.starts()
+    process.gets(signal.SIGHUP)
+    assert process.reactor.stops == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_terminal_is_looked_for_where_it_would_be(monkeypatch, there):
+    """A process has a terminal if it can open the one it belongs to; nothing is left open."""
+    monkeypatch.undo()
+    opened, closed = [], []
+
+    def open_(path, flags):
+        if not there:
+            raise OSError("No such device or address")
+        opened.append(path)
+        return 99
+
+    monkeypatch.setattr(tap.os, "open", open_)
+    monkeypatch.setattr(tap.os, "close", closed.append)
+    assert tap._terminal_is_there() is there
+    assert (opened, closed) == ((["/dev/tty"], [99]) if there else ([], []))
