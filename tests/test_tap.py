@@ -31,16 +31,16 @@ def parse(*arguments):
     return options
 
 
-def refusal(capsys, *arguments):
+def refusal(capfd, *arguments):
     """Give the only line with which options are refused."""
     with pytest.raises(SystemExit) as left:
         parse(*arguments)
     assert left.value.code == 1
-    return only_line(capsys)
+    return capfd.readouterr().err.splitlines()[-1]  # what is logged may come before
 
 
-def only_line(capsys):
-    out, err = capsys.readouterr()
+def only_line(capfd):
+    out, err = capfd.readouterr()
     assert out == ""
     (line,) = err.splitlines()
     return line
@@ -218,38 +218,38 @@ def test_good_values(option, value, limit, means):
         ("state", "takes :memory:, until there is a store on disk", ["", "chat.sqlite"]),
     ],
 )
-def test_bad_values(capsys, option, takes, values):
+def test_bad_values(capfd, option, takes, values):
     """A wrong value is one line with the option, the value and what it takes, and exit 1."""
     for value in values:
-        assert refusal(capsys, f"--{option}={value}") == f"tcpchat: --{option} {value}: {takes}"
+        assert refusal(capfd, f"--{option}={value}") == f"tcpchat: --{option} {value}: {takes}"
 
 
-def test_a_bad_value_cannot_act_on_the_terminal(capsys):
+def test_a_bad_value_cannot_act_on_the_terminal(capfd):
     """Control characters in a value are shown as what they are not."""
-    line = refusal(capsys, "--drain", "\x1b[2J")
+    line = refusal(capfd, "--drain", "\x1b[2J")
     assert line == "tcpchat: --drain \ufffd[2J: takes seconds"
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--drain"], ["word"], ["--help=me"]])
-def test_what_is_no_option_is_one_line_too(capsys, arguments):
+def test_what_is_no_option_is_one_line_too(capfd, arguments):
     """An unknown option, a missing value, a word too many: one line, not the option list."""
-    assert refusal(capsys, *arguments).startswith("tcpchat: ")
+    assert refusal(capfd, *arguments).startswith("tcpchat: ")
 
 
-def test_version_is_ours(capsys):
+def test_version_is_ours(capfd):
     """``--version`` prints the version of the chat, and leaves in peace."""
     with pytest.raises(SystemExit) as left:
         parse("--version")
     assert left.value.code == 0
-    assert capsys.readouterr().out == f"twisted-chat {version('twisted-chat')}\n"
+    assert capfd.readouterr().out == f"twisted-chat {version('twisted-chat')}\n"
 
 
-def test_every_option_is_explained(capsys):
+def test_every_option_is_explained(capfd):
     """``--help`` has a line for each option."""
     with pytest.raises(SystemExit) as left:
         parse("--help")
     assert left.value.code == 0
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     for option in ("port", "state", "motd", "max-line", "flood", "sendq", "drain", "version"):
         assert f"--{option}" in shown
 
@@ -262,12 +262,12 @@ def test_a_file_is_made_absolute(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_motd_that_cannot_be_read_is_refused(capsys, tmp_path, content):
+def test_a_motd_that_cannot_be_read_is_refused(capfd, tmp_path, content):
     """A file that is not there, or is no text, is refused before anything starts."""
     file = tmp_path / "motd"
     if content is not None:
         file.write_bytes(content)
-    assert refusal(capsys, "--motd", str(file)) == (
+    assert refusal(capfd, "--motd", str(file)) == (
         f"tcpchat: --motd {file}: takes a file of UTF-8 text"
     )
 
@@ -352,7 +352,7 @@ def pid_file(tmp_path):
     return file
 
 
-def fails_to_start(capsys, error, *arguments, parent=None):
+def fails_to_start(capfd, error, *arguments, parent=None):
     """Start on a reactor whose ports fail; give the only line that is shown."""
     options = parse(*arguments)
     options.parent = parent
@@ -361,7 +361,7 @@ def fails_to_start(capsys, error, *arguments, parent=None):
     with pytest.raises(SystemExit) as left:
         tap.makeService(options, memory).privilegedStartService()
     assert left.value.code == 1
-    return only_line(capsys)
+    return capfd.readouterr().err.splitlines()[-1]  # what is logged may come before
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def fails_to_start(capsys, error, *arguments, parent=None):
         ),
     ],
 )
-def test_a_port_that_cannot_be_had_is_one_line(capsys, pid_file, logged_failures, error, line):
+def test_a_port_that_cannot_be_had_is_one_line(capfd, pid_file, logged_failures, error, line):
     """The process leaves with 1, one line that is also in the log, and no pid file."""
-    assert fails_to_start(capsys, error, parent={"pidfile": str(pid_file)}) == f"tcpchat: {line}"
+    assert fails_to_start(capfd, error, parent={"pidfile": str(pid_file)}) == f"tcpchat: {line}"
     assert not pid_file.exists()
     (event,) = logged_failures.events
     assert formatEvent(event).startswith("cannot start: ")
@@ -391,18 +391,18 @@ def test_a_port_that_cannot_be_had_is_one_line(capsys, pid_file, logged_failures
 
 
 @pytest.mark.parametrize("port", ["tcp:abc", "nonsense:1", "ssl:1:privateKey=/nonsense.pem"])
-def test_an_endpoint_that_makes_no_sense_is_one_line(capsys, logged_failures, port):
+def test_an_endpoint_that_makes_no_sense_is_one_line(capfd, logged_failures, port):
     """What can be found wrong with an endpoint only at the start is told in the same way."""
-    line = fails_to_start(capsys, None, "-p", port)
+    line = fails_to_start(capfd, None, "-p", port)
     assert line.startswith(f"tcpchat: --port {port}: ")
     assert line.endswith(f". {PORT}")
     logged_failures.events.clear()
 
 
 @pytest.mark.parametrize("parent", [None, {"pidfile": None}, {"pidfile": "/nonsense/twistd.pid"}])
-def test_a_pid_file_that_is_not_there_is_no_trouble(capsys, logged_failures, parent):
+def test_a_pid_file_that_is_not_there_is_no_trouble(capfd, logged_failures, parent):
     """Without a pid file a start that fails is the same one line."""
-    line = fails_to_start(capsys, None, "-p", "tcp:abc", parent=parent)
+    line = fails_to_start(capfd, None, "-p", "tcp:abc", parent=parent)
     assert line.startswith("tcpchat: --port tcp:abc: ")
     logged_failures.events.clear()
 
@@ -412,7 +412,7 @@ def test_a_pid_file_that_is_not_there_is_no_trouble(capsys, logged_failures, par
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest_twisted.ensureDeferred
-async def test_a_real_port_in_use_is_one_line(capsys, logged_failures):
+async def test_a_real_port_in_use_is_one_line(capfd, logged_failures):
     """On the real reactor a taken port is told by its number."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -421,7 +421,7 @@ async def test_a_real_port_in_use_is_one_line(capsys, logged_failures):
         service = tap.makeService(parse("-p", f"tcp:{number}:interface=127.0.0.1"), reactor)
         with pytest.raises(SystemExit):
             service.privilegedStartService()
-        assert only_line(capsys) == (
+        assert capfd.readouterr().err.splitlines()[-1] == (
             f"tcpchat: --port {number}: Address already in use. takes one that is free"
         )
     logged_failures.events.clear()
@@ -558,3 +558,13 @@ def test_the_terminal_is_looked_for_where_it_would_be(monkeypatch, there):
     monkeypatch.setattr(tap.os, "close", closed.append)
     assert tap._terminal_is_there() is there
     assert (opened, closed) == ((["/dev/tty"], [99]) if there else ([], []))
+
+
+def test_a_daemon_that_cannot_start_leaves_the_word_to_twistd(logged_failures):
+    """The shell waits for the daemon: only an exception makes twistd tell it."""
+    options = parse()
+    options.parent = {"nodaemon": False}
+    memory = TakenPort()
+    memory.error = CannotListenError("", 8888, OSError(98, "Address already in use"))
+    with pytest.raises(RuntimeError, match="--port 8888: Address already in use"):
+        tap.makeService(options, memory).privilegedStartService()

@@ -113,7 +113,7 @@ class ChatProcess(ChatService):
     def __init__(self, reactor: Any, options: Options) -> None:
         super().__init__(reactor, options["port"], options.limits)
         self._motd: Path | None = options["motd"]
-        self._pid_file = (getattr(options, "parent", None) or {}).get("pidfile")
+        self._twistd = getattr(options, "parent", None) or {}
         self._has_terminal = False
         self._asked_to_stop = False
 
@@ -178,10 +178,14 @@ class ChatProcess(ChatService):
             self.rooms.limits = replace(self.rooms.limits, max_connections=room)
 
     def _fail_to_start(self, error: Exception) -> NoReturn:
-        self.log.critical("cannot start: {error}", error=error)
-        if self._pid_file and Path(self._pid_file).exists():
-            Path(self._pid_file).unlink()  # twistd removes it for exceptions only
-        _give_up(_start_words(error))
+        words = _start_words(error)
+        if not self._twistd.get("nodaemon", True):
+            # The shell waits for word from the daemon; twistd gives it, for exceptions only.
+            raise RuntimeError(words) from None
+        self.log.critical("cannot start: {words}", words=words)
+        if pid_file := self._twistd.get("pidfile"):
+            Path(pid_file).unlink(missing_ok=True)  # which twistd does for exceptions only
+        _give_up(words)
 
 
 def _start_words(error: Exception) -> str:
@@ -253,5 +257,6 @@ def _refuse(option: str, value: object, takes: str) -> NoReturn:
 
 
 def _give_up(why: str) -> NoReturn:
-    sys.stderr.write(f"tcpchat: {why}\n")
+    # By now twistd may have made a log of sys.stderr.
+    print(f"tcpchat: {why}", file=sys.__stderr__)
     raise SystemExit(1)

@@ -83,6 +83,12 @@ class Session:
             self._obey(line, clean)
         return self.pause()
 
+    def answer(self, shown: Shown) -> float:
+        """Answer what was no line, but counts as one; give what `receive` does."""
+        self._charge(1)
+        self.show(shown)
+        return self.pause()
+
     def pause(self) -> float:
         """Tell for how many seconds the next line should be held back, as `receive` does."""
         if self._busy:
@@ -108,8 +114,7 @@ class Session:
         command, rest = self._parse(line)
         if command is None:
             return None
-        if self._bucket:
-            self._bucket.spend(command.cost, self.rooms.clock())
+        self._charge(command.cost)
         command.guard(self)
         return command.run(self, *command.arguments(rest))
 
@@ -126,13 +131,13 @@ class Session:
         word, _, rest = begun.partition(" ")
         command = commands.get(word[1:].lower())
         if command is None:
-            self._charge_for_nothing()
+            self._charge(1)
             raise ChatError(f"unknown command: {word}. /help lists them")
         return command, rest
 
-    def _charge_for_nothing(self) -> None:
+    def _charge(self, cost: int) -> None:
         if self._bucket:
-            self._bucket.spend(1, self.rooms.clock())
+            self._bucket.spend(cost, self.rooms.clock())
 
     def _cleaned(self, line: str) -> str:
         longest = self.rooms.limits.max_line

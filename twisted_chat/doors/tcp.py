@@ -33,6 +33,9 @@ from twisted_chat.wire.text import PLAIN
 LINES_A_TURN = 512
 """How many lines of one connection are obeyed before the others get a turn."""
 
+AT_ONCE = 1e-9
+"""Seconds until the next turn: no time, but not none."""
+
 _HTTP = re.compile(rb"[A-Z]+ \S+ HTTP/[0-9]")
 _LONG_HTTP = re.compile(rb"[A-Z]+ (/|https?:)")
 _OPENING = 32
@@ -123,7 +126,7 @@ class ChatProtocol(LineReceiver):
             wait = self._session.receive(line.decode("ascii"), clean=True)
         else:
             wait = self._session.receive(line.decode("utf-8", "replace"))
-        if wait and not self._session.ended:
+        if wait:
             self._hold(wait)
 
     def _take(self, found: list[Found]) -> None:
@@ -146,7 +149,7 @@ class ChatProtocol(LineReceiver):
                 self._heed(one)
             served += 1
             if served == LINES_A_TURN and found and not self.paused:
-                self._hold(0)
+                self._hold(AT_ONCE)
 
     def _heed(self, signal: Found) -> None:
         """Deal with what a scanner finds besides lines."""
@@ -155,12 +158,12 @@ class ChatProtocol(LineReceiver):
         elif self._session is None or self._session.ended:
             pass
         elif signal is Signal.INTERRUPT:
-            self._session.show(Notice("/quit leaves"))
+            self._hold(self._session.answer(Notice("/quit leaves")))
         elif not self._spoke and _LONG_HTTP.match(self._opening):
             self._refuse_web()
         else:
             limit = self.factory.rooms.limits.max_line
-            self._session.show(Refusal(f"a line holds at most {limit} bytes"))
+            self._hold(self._session.answer(Refusal(f"a line holds at most {limit} bytes")))
 
     def _refuse_web(self) -> None:
         """Close on what looks like HTTP: a web page must not be able to talk here."""
@@ -170,6 +173,8 @@ class ChatProtocol(LineReceiver):
 
     def _hold(self, seconds: float) -> None:
         """Take no line for a while, or until the session wakes us."""
+        if not seconds or self._session is None or self._session.ended:
+            return
         if not self.paused:
             self.pauseProducing()
         if seconds != inf:

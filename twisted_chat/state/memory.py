@@ -1,6 +1,6 @@
 """A store that forgets everything when the process ends."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from itertools import islice
 
@@ -23,36 +23,35 @@ class MemoryStore:
         """
         self._lines_per_room = lines_per_room
         self._lines = lines
+        self._all: OrderedDict[int, Line] = OrderedDict()
+        """By id, the eldest first."""
         self._rooms: dict[int, deque[Line]] = {}
-        self._eldest: deque[Line] = deque()
-        """All lines in order; those dropped from their rooms are still here for a while."""
-        self._kept = 0
         self._last = 0
 
     def record(self, event: Line) -> None:
         if event.id <= self._last:
             return
         self._last = event.id
+        self._all[event.id] = event
         room = self._rooms.setdefault(event.room, deque())
         room.append(event)
-        self._eldest.append(event)
-        self._kept += 1
         if len(room) > self._lines_per_room:
-            room.popleft()
-            self._kept -= 1
-        while self._kept > self._lines or len(self._eldest) > 2 * self._lines:
-            self._drop_eldest()
+            self._forget(room[0])
+        if len(self._all) > self._lines:
+            self._forget(next(iter(self._all.values())))
 
     async def history(self, room: int, limit: int, since: float = 0.0) -> Sequence[Line]:
-        newest = islice(reversed(self._rooms.get(room, ())), limit)
-        return [line for line in newest if line.time >= since][::-1]
+        newest = (line for line in reversed(self._rooms.get(room, ())) if line.time >= since)
+        return list(islice(newest, limit))[::-1]
 
     def erase(self, room: int) -> None:
-        self._kept -= len(self._rooms.pop(room, ()))
+        for line in self._rooms.pop(room, ()):
+            del self._all[line.id]
 
-    def _drop_eldest(self) -> None:
-        line = self._eldest.popleft()
-        room = self._rooms.get(line.room)
-        if room and room[0] is line:
-            room.popleft()
-            self._kept -= 1
+    def _forget(self, eldest: Line) -> None:
+        """Drop a line that is the eldest of its room."""
+        del self._all[eldest.id]
+        room = self._rooms[eldest.room]
+        room.popleft()
+        if not room:
+            del self._rooms[eldest.room]

@@ -82,6 +82,8 @@ class Scanner:
 
     def feed(self, data: bytes) -> list[Found]:
         """Take what has arrived, and give what it completes."""
+        if not data:
+            return []
         partial = self._partial
         whole = partial + data if partial else data
         self.clean = (
@@ -143,23 +145,24 @@ class Scanner:
         elif byte in b"\x08\x7f":
             self._take_back_character()
         elif byte == 0x15:
-            self._partial = b""
+            self._take_back_line()
         elif not was_cr:  # a NUL is text, unless it pads a CR
             self._append(b"\0", found)
 
     def _end_line(self, found: list[Found]) -> None:
         if self._partial:
             found.append(self._partial)
+        self._take_back_line()
+
+    def _take_back_line(self) -> None:
         self._partial = b""
         self._skipping = False
 
     def _take_back_character(self) -> None:
-        """Take back a whole character of UTF-8: its last bytes begin with the bits 10."""
+        """Take back a whole character of UTF-8, or a byte that is none."""
         line = self._partial
-        end = len(line) - 1
-        while end > 0 and line[end] & 0xC0 == 0x80:
-            end -= 1
-        self._partial = line[: max(end, 0)]
+        last = line[-4:].decode("utf-8", "surrogateescape")  # none is longer
+        self._partial = line[:-4] + last[:-1].encode("utf-8", "surrogateescape")
 
     def _telnet(self, data: bytes, place: int, found: list[Found]) -> int:
         """Take telnet's own bytes from ``place`` on; give where they end."""
@@ -190,7 +193,7 @@ class Scanner:
         elif byte == EC:
             self._take_back_character()
         elif byte == EL:
-            self._partial = b""
+            self._take_back_line()
 
     def _answer(self, option: int, found: list[Found]) -> None:
         self._mode = Mode.TEXT

@@ -44,7 +44,7 @@ class Text:
         return text.encode()
 
     def adapted(self, zone: str | None, quiet: bool) -> "Text":
-        return Text(_zone(zone) if zone else None, quiet)
+        return Text(None if zone is None else _zone(zone), quiet)
 
     def _stamp(self, time: float) -> str:
         if self.zone is None:

@@ -1,0 +1,210 @@
+"""The same chat over TCP, over a unix socket and over TLS."""
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real import (
+    ANYWHERE,
+    FAREWELL,
+    SECONDS,
+    WELCOME,
+    Chat,
+    Peer,
+    free_port,
+    need_module,
+    wait_until,
+)
+
+pytestmark = pytest.mark.real
+
+SENDQ = 200_000
+CUT = f"err: you read too slowly: more than {SENDQ} bytes were waiting. goodbye"
+
+
+def make_certificate(directory: Path) -> None:
+    """Write ``key.pem`` and ``cert.pem``, for localhost and by itself."""
+    need_module("cryptography")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    (directory / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+class Doors:
+    """A chat with three doors."""
+
+    def __init__(self, directory: Path) -> None:
+        need_module("OpenSSL")
+        make_certificate(directory)
+        self.tls_port = free_port()
+        self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
+        self.path = str(directory / "chat.sock")
+        self.chat = Chat(
+            directory,
+            *("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ)),
+            ports=(
+                ANYWHERE,
+                "unix:chat.sock",
+                f"ssl:{self.tls_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
+            ),
+        )
+
+    def ways(self, door: str) -> dict[str, Any]:
+        """Give what `Chat.connect` needs for a door."""
+        if door == "tls":
+            return {"address": ("127.0.0.1", self.tls_port), "tls": self.context}
+        return {"address": self.path} if door == "unix" else {}
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    doors = Doors(tmp_path_factory.mktemp("chat"))
+    with doors.chat:
+        yield doors
+
+
+@pytest.fixture(autouse=True)
+def everyone_goes_home(doors: Doors) -> Iterator[None]:
+    yield
+    doors.chat.go_home()
+
+
+def raw(doors: Doors) -> Peer:
+    """Connect to the TLS port with plain TCP."""
+    return doors.chat.connect(address=("127.0.0.1", doors.tls_port), greeted=False)
+
+
+@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+def test_a_conversation(doors, door):
+    """Every door shows the same lines, to people who are in one room through different doors."""
+    how = doors.ways(door)
+    ann = doors.chat.enter("ann")
+    bob = doors.chat.connect(**how)
+    bob.asks("hello", "err: you are in no room. usage: /join ROOM_NAME")
+    bob.asks("/nick b\u00f6b", "> all right, I will call you b\u00f6b")
+    bob.asks("/join tea", "> welcome to tea", "> here: ann, b\u00f6b")
+    ann.expect("> b\u00f6b joined the room")
+    ann.say("hello", "/me waves", "/tell b\u00f6b hi")
+    bob.expect("> ann: hello", "> * ann waves", "> [ann -> you] hi")
+    ann.expect("> [you -> b\u00f6b] hi")
+    bob.send(b"one\r\ntwo\nthr\xff\xf1ee\r\0")
+    ann.expect("> b\u00f6b: one", "> b\u00f6b: two", "> b\u00f6b: three")
+    long = "x" * 1000
+    for number in range(300):
+        ann.say(f"{number} {long}")
+        bob.expect(f"> ann: {number} {long}")
+    bob.asks("/quit so long", "> sad to see you go =(")
+    bob.expect_end()
+    ann.expect("> b\u00f6b has left the room (so long)")
+
+
+@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+def test_a_connection_that_drops(doors, door):
+    """Whatever the door, who drops is announced once."""
+    ann, bob = doors.chat.enter("ann"), doors.chat.enter("bob", **doors.ways(door))
+    ann.expect("> bob joined the room")
+    bob.close()
+    ann.expect("> bob has left the room")
+    ann.asks("/who", "> here: ann")
+
+
+@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+def test_one_who_stops_reading(doors, door):
+    """Whatever the door, who reads nothing is cut, and the others hear every line."""
+    stuck = doors.chat.enter("stuck", **doors.ways(door), receive_buffer=4096)
+    ann, bob = doors.chat.enter("ann"), doors.chat.enter("bob")
+    ann.expect("> bob joined the room")
+    long = "x" * 1000
+    cut = False
+    for first in range(0, 5000, 50):
+        lines = [f"{number} {long}" for number in range(first, first + 50)]
+        ann.say(*lines)
+        for line in lines:
+            if (found := bob.read()) == "> stuck has left the room":
+                cut, found = True, bob.read()
+            assert found == f"> ann: {line}"
+    assert cut
+    found = stuck.read_to_end().decode().split("\r\n")
+    assert found[:2] == ["> ann joined the room", "> bob joined the room"]
+    assert found[-2:] == [CUT, ""]
+    ann.expect("> stuck has left the room")
+
+
+def test_plain_text_at_the_tls_port(doors):
+    """Plain text gets no readable answer there, and does not reach the chat."""
+    ann = doors.chat.enter("ann")
+    peer = raw(doors)
+    peer.say("/nick bob", "/join tea", "hello")
+    answer = peer.read_to_end()
+    assert answer == b"" or answer[:2] == b"\x15\x03", answer  # a TLS alert
+    assert b"welcome" not in answer
+    ann.asks("/who", "> here: ann")
+
+
+def test_silence_at_the_tls_port(doors):
+    """Not a byte leaves before the handshake, however long the peer waits, and all is well then."""
+    peer = raw(doors)
+    ann = doors.chat.enter("ann", **doors.ways("tls"))
+    for _ in range(20):
+        ann.asks("/who", "> here: ann")
+    peer.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.sock.recv(1)
+    peer.sock.settimeout(SECONDS)
+    secure = Peer(doors.context.wrap_socket(peer.sock, server_hostname="localhost"))
+    with secure:
+        secure.expect(WELCOME.format("anonymous"))
+        secure.asks("/nick bob", "> all right, I will call you bob")
+
+
+def test_a_handshake_that_never_ends(doors):
+    """Who never finishes the handshake hinders nobody, and leaves nothing behind."""
+    peers = [raw(doors) for _ in range(20)]
+    for peer in peers:
+        peer.send(b"\x16\x03\x01\x02\x00\x01")
+    doors.chat.enter("ann", **doors.ways("tls")).asks("/who", "> here: ann")
+    for peer in peers:
+        peer.reset()
+    alone = doors.chat.empty_descriptors + 1
+    wait_until(lambda: doors.chat.descriptors() == alone, "the others to be gone")
+
+
+def test_the_farewell(tmp_path):
+    """When the server stops, everyone reads the farewell, and each stream ends as it should."""
+    doors = Doors(tmp_path)
+    with doors.chat as chat:
+        peers = [chat.enter(door, door, **doors.ways(door)) for door in ("tcp", "unix", "tls")]
+        chat.popen.terminate()
+        for peer in peers:
+            peer.expect_end(FAREWELL)
+            peer.close()
+        assert chat.exit_code() == 0
+    assert not Path(doors.path).exists()
