@@ -486,6 +486,26 @@ def test_telnet_keys_count_as_lines_of_a_turn(house):
     assert peer.is_read
 
 
+def test_costly_bytes_are_scanned_over_turns(house):
+    """A segment of nothing but special bytes does not hold up the others."""
+    peer = house.comes()
+    peer.door.dataReceived(b"a\x08" * 30000 + b"/version\r\n")
+    assert not peer.is_read
+    assert peer.reads() == [f"> twisted-chat {peer.door.factory.rooms.version}"]
+    assert peer.is_read
+
+
+def test_interrupts_count_as_lines():
+    """Whoever leans on Ctrl-C is held back like who types too fast."""
+    house = House(flood=(1.0, 3))
+    peer = house.comes()
+    peer.sends(bytes((IAC, IP)) * 10)
+    assert not peer.is_read
+    assert peer.reads().count("> /quit leaves") == 3
+    house.passes(1)
+    assert peer.reads() == ["> /quit leaves"]
+
+
 def test_a_pause_ends_with_the_connection():
     """Who hangs up while held back leaves no timer behind."""
     house = House(flood=(1.0, 3))

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twisted_chat.wire import telnet
-from twisted_chat.wire.telnet import ANSWERS, SUBNEGOTIATION, Reply, Scanner, Signal
+from twisted_chat.wire.telnet import ANSWERS, STEP, SUBNEGOTIATION, Reply, Scanner, Signal
 
 IAC, DONT, DO, WONT, WILL, SB, EL, EC, IP, BREAK, SE = (
     bytes((code,)) for code in (255, 254, 253, 252, 251, 250, 248, 247, 244, 243, 240)
@@ -21,7 +21,15 @@ TOO_LONG, INTERRUPT = Signal.TOO_LONG, Signal.INTERRUPT
 def scan(*pieces, limit=1024):
     """Give what a scanner finds in pieces that arrive one by one."""
     scanner = Scanner(limit)
-    return [found for piece in pieces for found in scanner.feed(piece)]
+    return [found for piece in pieces for found in drain(scanner, piece)]
+
+
+def drain(scanner, piece):
+    """Give all that a piece completes, in as many steps as it takes."""
+    found = scanner.feed(piece)
+    while scanner.behind:
+        found += scanner.feed(b"")
+    return found
 
 
 def bytewise(data, limit=1024):
@@ -187,8 +195,8 @@ def test_answers_are_bounded():
     answers = [Reply(IAC + WONT + b"\x03"), Reply(IAC + DONT + b"\x03")] * (ANSWERS // 2)
     storm = (IAC + DO + b"\x03" + IAC + WILL + b"\x03") * 3000
     scanner = Scanner(1024)
-    assert scanner.feed(storm) == answers
-    assert scanner.feed(storm + b"hi\n") == [b"hi"]
+    assert drain(scanner, storm) == answers
+    assert drain(scanner, storm + b"hi\n") == [b"hi"]
     assert ANSWERS == 100
 
 
@@ -230,8 +238,20 @@ def test_a_subnegotiation_that_never_ends():
     found = scan(IAC + SB + IAC * (3 * SUBNEGOTIATION) + b"\nhello\n", limit=10)
     assert found == [TOO_LONG, b"hello"]
     scanner = Scanner(1024)
-    scanner.feed(IAC + SB + b"x" * 3 * SUBNEGOTIATION)
+    drain(scanner, IAC + SB + b"x" * 3 * SUBNEGOTIATION)
     assert len(json.dumps(scanner.to_record())) < 2048
+
+
+def test_what_is_costly_is_scanned_in_steps():
+    """A segment full of special bytes is put off in part, and the parts give the whole."""
+    scanner = Scanner(1024)
+    storm = b"a\x08" * STEP + b"ok\n"
+    assert scanner.feed(storm) == []
+    assert scanner.behind
+    moved = Scanner.from_record(json.loads(json.dumps(scanner.to_record())), 1024)
+    assert drain(scanner, b"more\n") == [b"ok", b"more"]
+    assert drain(moved, b"more\n") == [b"ok", b"more"]
+    assert not scanner.behind
 
 
 # Editing

@@ -107,9 +107,11 @@ class ChatProtocol(LineReceiver):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
+        if self._session is None or self._session.ended:
+            return
         if not self._spoke:
             self._opening += data[: _OPENING - len(self._opening)]
-        if data:
+        if data or not self._found:
             self._take(self._scanner.feed(data))
         self._serve()
 
@@ -148,8 +150,10 @@ class ChatProtocol(LineReceiver):
             else:
                 self._heed(one)
             served += 1
-            if served == LINES_A_TURN and found and not self.paused:
-                self._hold(AT_ONCE)
+            if served == LINES_A_TURN:
+                break
+        if (found or self._scanner.behind) and not self.paused:
+            self._hold(AT_ONCE)
 
     def _heed(self, signal: Found) -> None:
         """Deal with what a scanner finds besides lines."""

@@ -15,6 +15,8 @@ ANSWERS = 100
 """How many options are answered on one connection."""
 SUBNEGOTIATION = 4096
 """How many bytes a subnegotiation may hold before it is taken for text again."""
+STEP = 8192
+"""How many bytes are scanned at a time where each may be special: a millisecond or eight."""
 
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\r\n"
 _SPECIAL = re.compile(rb"[\x00\x08\x0a\x0d\x15\x7f\xff]")
@@ -55,6 +57,7 @@ class Scanner:
 
     __slots__ = (
         "_answers_left",
+        "_behind",
         "_limit",
         "_mode",
         "_partial",
@@ -77,11 +80,18 @@ class Scanner:
         self._verb = 0
         self._skipped = 0  # bytes of the present subnegotiation
         self._answers_left = ANSWERS
+        self._behind = b""
         self.clean = False
         """Whether the lines of the last `feed` are printable ASCII, one and all."""
 
     def feed(self, data: bytes) -> list[Found]:
-        """Take what has arrived, and give what it completes."""
+        """Take what has arrived, and give what it completes.
+
+        Bytes that are costly to scan are taken in steps; while there are any left, `behind` is
+        true and ``feed(b"")`` goes on.
+        """
+        if self._behind:
+            data, self._behind = self._behind + data, b""
         if not data:
             return []
         partial = self._partial
@@ -92,7 +102,15 @@ class Scanner:
             and not whole.translate(None, _PLAIN)
             and len(partial) <= self._limit
         )
-        return self._split(whole) if self.clean else self._scan(data)
+        if self.clean:
+            return self._split(whole)
+        self._behind = data[STEP:]
+        return self._scan(data[:STEP])
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are bytes that `feed` has put off."""
+        return bool(self._behind)
 
     def _split(self, whole: bytes) -> list[Found]:
         """Do the work of `_scan` where there is nothing but printable ASCII and line ends."""
@@ -226,6 +244,7 @@ class Scanner:
             "verb": self._verb,
             "skipped": self._skipped,
             "answers_left": self._answers_left,
+            "behind": self._behind.decode("latin-1"),
         }
 
     @classmethod
@@ -239,4 +258,5 @@ class Scanner:
         scanner._verb = record["verb"]
         scanner._skipped = record["skipped"]
         scanner._answers_left = record["answers_left"]
+        scanner._behind = record["behind"].encode("latin-1")
         return scanner
