@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from twisted_chat.chat import names
 from twisted_chat.chat.events import Joined, Left, Notice, Said, Told, Who
-from twisted_chat.chat.people import Person
-from twisted_chat.chat.rooms import Room
+from twisted_chat.chat.person import Person
+from twisted_chat.chat.room import Room
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.text import Text
 

@@ -11,8 +11,8 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.events import Event, Line, Shown
-    from twisted_chat.chat.people import Person
-    from twisted_chat.chat.rooms import Room
+    from twisted_chat.chat.person import Person
+    from twisted_chat.chat.room import Room
 
 
 class IFormat(Interface):

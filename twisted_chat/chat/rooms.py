@@ -1,6 +1,5 @@
 """The registry of rooms and people, and the one place where either changes."""
 
-import heapq
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any
@@ -28,22 +27,11 @@ from twisted_chat.chat.events import (
 )
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.nametable import NameTable
-from twisted_chat.chat.people import Person
+from twisted_chat.chat.numbers import Numbers
+from twisted_chat.chat.person import Person
+from twisted_chat.chat.room import Room
 from twisted_chat.chat.session import Session
 from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IStore
-
-
-class Room:
-    """A room and who is in it.  Only `Rooms.apply` changes it."""
-
-    __slots__ = ("id", "members", "name", "topic")
-
-    def __init__(self, id: int, name: names.Name) -> None:  # noqa: A002
-        self.id = id
-        self.name = name
-        self.topic = ""
-        self.members: dict[str, Person] = {}
-        """By the id of the person, in the order of joining."""
 
 
 class Rooms:
@@ -90,8 +78,7 @@ class Rooms:
         self._names: NameTable[Person] = NameTable()
         self._room_names: NameTable[Room] = NameTable()
         self._ignorers: dict[str, set[str]] = {}
-        self._free_numbers: list[int] = []
-        self._next_number = 1
+        self._numbers = Numbers()
         self._person_ids = (f"{incarnation}.{number}" for number in count(1))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
@@ -209,7 +196,7 @@ class Rooms:
     def _arrived(self, event: Arrived) -> None:
         session = self.sessions.get(event.who.person)
         person = session.person if session else Person(event.who, event.time, None)
-        person.number = self._take_number()
+        person.number = self._numbers.take()
         name = names.stranger(person.number)
         self._name(person, names.Name(name, frozenset((name,))))
         self.people[person.who.person] = person
@@ -295,12 +282,6 @@ class Rooms:
         self._room_names.remove(room)
         self.store.erase(room.id)
 
-    def _take_number(self) -> int:
-        if self._free_numbers:
-            return heapq.heappop(self._free_numbers)
-        self._next_number += 1
-        return self._next_number - 1
-
     def _name(self, person: Person, name: names.Name) -> None:
         person.name = name
         person.who = person.who._replace(name=name.text)
@@ -309,7 +290,7 @@ class Rooms:
     def _release_name(self, person: Person) -> None:
         self._names.remove(person)
         if person.number:
-            heapq.heappush(self._free_numbers, person.number)
+            self._numbers.give_back(person.number)
             person.number = 0
 
     def _ignoring(self, who: Who, members: dict[str, Person]) -> Iterable[Person]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from twisted_chat.chat.commands import Command
 from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, Shown, Who
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
-from twisted_chat.chat.people import Person
+from twisted_chat.chat.person import Person
 from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
 
 if TYPE_CHECKING:
+    from twisted_chat.chat.room import Room
     from twisted_chat.chat.rooms import Rooms
     from twisted_chat.interfaces import IClient
 
@@ -185,6 +186,12 @@ class Session:
     @property
     def who(self) -> Who:
         return self.person.who
+
+    @property
+    def room(self) -> "Room":
+        """The room they are in; a command that needs one is guarded by ``in_room``."""
+        assert self.person.room is not None
+        return self.person.room
 
     def show(self, *shown: Shown) -> None:
         """Show something to this person alone."""

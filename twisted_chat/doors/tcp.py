@@ -1,8 +1,5 @@
 """The door for telnet and its like: lines of text over a stream."""
 
-import re
-import socket
-from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -16,36 +13,22 @@ from zope.interface import implementer
 
 from twisted_chat.assembly import assemble
 from twisted_chat.chat.events import Notice, Refusal
-from twisted_chat.chat.limits import (
-    CLOSING_SECONDS,
-    FIRST_LINE_SECONDS,
-    WAITING_OUTPUT,
-)
+from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import Admission
 from twisted_chat.doors.deadlines import Deadlines
+from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.interfaces import IClient, IFormat
+from twisted_chat.wire import http
 from twisted_chat.wire.outbox import Outbox, Waiting, outbox
 from twisted_chat.wire.telnet import Found, Reply, Scanner, Signal
 from twisted_chat.wire.text import PLAIN
 
 LINES_A_TURN = 512
 """How many lines of one connection are obeyed before the others get a turn."""
-
 AT_ONCE = 1e-9
 """Seconds until the next turn: no time, but not none."""
-
-_HTTP = re.compile(rb"[A-Z]+ \S+ HTTP/[0-9]")
-_LONG_HTTP = re.compile(rb"[A-Z]+ (/|https?:)")
-_OPENING = 32
-"""How much of a first line tells whether it is HTTP, should it be too long to be read."""
-_KEEPALIVE = {
-    "TCP_KEEPIDLE": 60,
-    "TCP_KEEPINTVL": 15,
-    "TCP_KEEPCNT": 4,
-    "TCP_USER_TIMEOUT": 120_000,  # milliseconds
-}
 
 
 @implementer(IClient, IHalfCloseableProtocol)
@@ -82,7 +65,7 @@ class ChatProtocol(LineReceiver):
     def connectionMade(self) -> None:
         factory = self.factory
         factory.entered(self)
-        _find_dead_peers(self.transport)
+        find_dead_peers(self.transport)
         self._outbox: Outbox = outbox(
             self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
         )
@@ -110,7 +93,7 @@ class ChatProtocol(LineReceiver):
         if self._session is None or self._session.ended:
             return
         if not self._spoke:
-            self._opening += data[: _OPENING - len(self._opening)]
+            self._opening += data[: http.OPENING - len(self._opening)]
         if data or not self._found:
             self._take(self._scanner.feed(data))
         self._serve()
@@ -121,7 +104,7 @@ class ChatProtocol(LineReceiver):
         if not self._spoke:
             self._spoke = True
             self.factory.silent.done(self)
-            if _HTTP.match(line):
+            if http.is_request(line):
                 self._refuse_web()
                 return
         if self._clean:
@@ -163,7 +146,7 @@ class ChatProtocol(LineReceiver):
             pass
         elif signal is Signal.INTERRUPT:
             self._hold(self._session.answer(Notice("/quit leaves")))
-        elif not self._spoke and _LONG_HTTP.match(self._opening):
+        elif not self._spoke and http.begins_request(self._opening):
             self._refuse_web()
         else:
             limit = self.factory.rooms.limits.max_line
@@ -333,16 +316,3 @@ class ChatFactory(Factory):
         """End all connections now, whatever still waits."""
         for protocol in list(self.protocols):
             protocol.abort()
-
-
-def _find_dead_peers(transport: Any) -> None:
-    """Have the kernel find peers that are gone without a word, and send lines at once."""
-    sock = getattr(transport, "socket", None)
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with suppress(OSError):  # the peer may be gone already
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE.items():
-            if hasattr(socket, option):  # not every system has every one
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

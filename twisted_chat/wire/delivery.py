@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from zope.interface import implementer
 
 from twisted_chat.chat.events import Event, Shown
-from twisted_chat.chat.people import Person
-from twisted_chat.chat.rooms import Room
+from twisted_chat.chat.person import Person
+from twisted_chat.chat.room import Room
 from twisted_chat.interfaces import IClient, IDelivery, IFormat
 
 Owed = dict[Person, list[bytes]]

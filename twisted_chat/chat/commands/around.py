@@ -10,7 +10,7 @@ from twisted_chat.chat.events import ChatError, Joined, Left, Notice, Replay, Sh
 from twisted_chat.chat.limits import REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
 
 if TYPE_CHECKING:
-    from twisted_chat.chat.rooms import Room
+    from twisted_chat.chat.room import Room
     from twisted_chat.chat.session import Session
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -55,8 +55,7 @@ async def _past(session: "Session", room: int, before: int) -> Shown:
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
 async def leave(session: "Session") -> None:
-    room = session.person.room
-    assert room is not None  # the guard has seen to it
+    room = session.room
     await session.rooms.backplane.claim(Left(session.who, room.id))
     session.show(Notice(f"you have left {room.name.text}"))
 
@@ -108,8 +107,7 @@ def _members(room: "Room", title: str) -> Shown:
     in_room=True,
 )
 async def topic(session: "Session", text: str = "") -> None:
-    room = session.person.room
-    assert room is not None  # the guard has seen to it
+    room = session.room
     if not text:
         session.show(Notice(f"topic: {room.topic}" if room.topic else "no topic is set"))
         return
@@ -126,8 +124,7 @@ async def topic(session: "Session", text: str = "") -> None:
     in_room=True,
 )
 async def history(session: "Session", span: str = "") -> None:
-    room = session.person.room
-    assert room is not None  # the guard has seen to it
+    room = session.room
     limit, since = _span(span, session.rooms.clock())
     lines = session.heeded(await session.rooms.store.history(room.id, limit, since))
     session.show(Replay(lines) if lines else Notice("nothing was said then"))

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     in_room=True,
 )
 def msg(session: "Session", text: str) -> None:
-    person = session.person
-    session.rooms.backplane.publish(Said(person.who, person.room.id, text))  # type: ignore[union-attr]
+    session.rooms.backplane.publish(Said(session.who, session.room.id, text))
 
 
 @command(
@@ -29,8 +28,7 @@ def msg(session: "Session", text: str) -> None:
     in_room=True,
 )
 def me(session: "Session", text: str) -> None:
-    person = session.person
-    session.rooms.backplane.publish(Emoted(person.who, person.room.id, text))  # type: ignore[union-attr]
+    session.rooms.backplane.publish(Emoted(session.who, session.room.id, text))
 
 
 @command(

@@ -6,7 +6,7 @@ from twisted_chat.chat.events import Who
 from twisted_chat.chat.names import Name
 
 if TYPE_CHECKING:
-    from twisted_chat.chat.rooms import Room
+    from twisted_chat.chat.room import Room
     from twisted_chat.interfaces import IClient
 
 

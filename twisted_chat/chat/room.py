@@ -1,0 +1,20 @@
+"""A room."""
+
+from twisted_chat.chat.names import Name
+from twisted_chat.chat.person import Person
+
+
+class Room:
+    """A room and who is in it.  Only `Rooms.apply` changes it."""
+
+    __slots__ = ("id", "members", "name", "topic")
+
+    def __init__(self, id: int, name: Name) -> None:  # noqa: A002
+        """
+        :param id: its own: made anew under an old name it is another room.
+        """
+        self.id = id
+        self.name = name
+        self.topic = ""
+        self.members: dict[str, Person] = {}
+        """By the id of the person, in the order of joining."""
