@@ -174,7 +174,7 @@ class Rooms:
             return
         self.store.record(event)
         deaf = [] if speaker.client is None or speaker.client.echo else [speaker]
-        if event.who.identity in self._ignorers:
+        if self._ignorers and event.who.identity in self._ignorers:
             deaf += self._ignoring(event.who, room.members)
         self.delivery.to_room(room, event, *deaf)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from twisted_chat.interfaces import IClient
 
 RECORD_VERSION = 1
+NOTHING = Command("", lambda _session: None, usage="", help="", cost=0)
+"""What an empty line is."""
 
 
 class Session:
@@ -103,7 +105,10 @@ class Session:
 
     def _obey(self, line: str, clean: bool) -> None:
         try:
-            running = self._run(line if clean else self._cleaned(line))
+            command, rest = self._parse(line if clean else self._cleaned(line))
+            self._charge(command.cost)
+            command.guard(self)
+            running = command.run(self, *command.arguments(rest))
         except Exception as error:
             self._say_why(error)
             return
@@ -111,26 +116,18 @@ class Session:
             self._busy = True
             self.rooms.start(self._settle(running))
 
-    def _run(self, line: str) -> Awaitable[None] | None:
-        command, rest = self._parse(line)
-        if command is None:
-            return None
-        self._charge(command.cost)
-        command.guard(self)
-        return command.run(self, *command.arguments(rest))
-
-    def _parse(self, line: str) -> tuple[Command | None, str]:
+    def _parse(self, line: str) -> tuple[Command, str]:
         """Tell which command a line means, and what it is given."""
         commands = self.rooms.commands
-        begun = line.lstrip()
-        if not begun:
-            return None, ""
-        if begun[0] != "/":
+        line = line.lstrip()
+        if not line:
+            return NOTHING, ""
+        if line[0] != "/":
             return commands["msg"], line
-        if begun.startswith("//"):
-            return commands["msg"], begun[1:]
-        word, _, rest = begun.partition(" ")
-        command = commands.get(word[1:].lower())
+        if line.startswith("//"):
+            return commands["msg"], line[1:]
+        word, _, rest = line.partition(" ")
+        command = commands.get(word[1:]) or commands.get(word[1:].lower())
         if command is None:
             self._charge(1)
             raise ChatError(f"unknown command: {word}. /help lists them")

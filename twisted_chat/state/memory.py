@@ -19,39 +19,40 @@ class MemoryStore:
     def __init__(self, lines_per_room: int = 1000, lines: int = 100_000) -> None:
         """
         :param lines_per_room: how many are kept of one room.
-        :param lines: how many are kept in all; the eldest go first.
+        :param lines: how many are kept in all; whichever room has been silent for longest
+            loses its eldest.
         """
         self._lines_per_room = lines_per_room
         self._lines = lines
-        self._all: OrderedDict[int, Line] = OrderedDict()
-        """By id, the eldest first."""
-        self._rooms: dict[int, deque[Line]] = {}
+        self._rooms: OrderedDict[int, deque[Line]] = OrderedDict()
+        """By id, the one that has been silent for longest first."""
+        self._kept = 0
         self._last = 0
 
     def record(self, event: Line) -> None:
         if event.id <= self._last:
             return
         self._last = event.id
-        self._all[event.id] = event
-        room = self._rooms.setdefault(event.room, deque())
+        room = self._rooms.get(event.room)
+        if room is None:
+            room = self._rooms[event.room] = deque(maxlen=self._lines_per_room)
+        self._rooms.move_to_end(event.room)
+        self._kept += len(room) < self._lines_per_room
         room.append(event)
-        if len(room) > self._lines_per_room:
-            self._forget(room[0])
-        if len(self._all) > self._lines:
-            self._forget(next(iter(self._all.values())))
+        if self._kept > self._lines:
+            self._forget_one()
 
     async def history(self, room: int, limit: int, since: float = 0.0) -> Sequence[Line]:
         newest = (line for line in reversed(self._rooms.get(room, ())) if line.time >= since)
         return list(islice(newest, limit))[::-1]
 
     def erase(self, room: int) -> None:
-        for line in self._rooms.pop(room, ()):
-            del self._all[line.id]
+        self._kept -= len(self._rooms.pop(room, ()))
 
-    def _forget(self, eldest: Line) -> None:
-        """Drop a line that is the eldest of its room."""
-        del self._all[eldest.id]
-        room = self._rooms[eldest.room]
+    def _forget_one(self) -> None:
+        """Drop the eldest line of the room that has been silent for longest."""
+        id_, room = next(iter(self._rooms.items()))
         room.popleft()
+        self._kept -= 1
         if not room:
-            del self._rooms[eldest.room]
+            del self._rooms[id_]

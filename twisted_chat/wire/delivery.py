@@ -92,11 +92,12 @@ class Delivery:
         if batch is None:
             batch = self._batches[room] = _Batch(self._render)
             self._schedule()
+        end = len(batch.events)
         for person in without:
-            batch.deal(person, self._owed)
+            if batch.apart.get(person) != end:
+                batch.deal(person, self._owed)
+            batch.apart[person] = end + 1
         batch.events.append(event)
-        for person in without:
-            batch.apart[person] = len(batch.events)
 
     def to_person(self, person: Person, shown: Shown) -> None:
         if person.client is None:

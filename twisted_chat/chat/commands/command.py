@@ -46,6 +46,8 @@ class Command:
 
         :raises ChatError: something is missing, or there is more than it takes.
         """
+        if self.takes == 1 and (whole := rest.strip()):
+            return [whole]
         given = rest.split(None, self.takes - 1) if self.takes else rest.split()
         if len(given) < len(self.needs):
             raise ChatError(f"{self.needs[len(given)]} is required. usage: {self.usage}")
