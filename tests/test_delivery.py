@@ -88,7 +88,7 @@ class House:
 
     def says(self, who, *texts):
         for text in texts:
-            self.delivery.to_room(who.room, Said(who.who, who.room.id, text), who)
+            self.delivery.to_room(who.room, Said(who.who, who.room.id, text), (who,))
 
     def turn(self):
         while self.scheduled:

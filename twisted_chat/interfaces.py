@@ -52,8 +52,8 @@ class IClient(Interface):
 class IDelivery(Interface):
     """Who is shown what, and in which order: a turn's events leave together."""
 
-    def to_room(room: "Room", event: "Event", *without: "Person") -> None:
-        """Show ``event`` to the members of ``room``, except those named in ``without``."""
+    def to_room(room: "Room", event: "Event", without: "Sequence[Person]" = ()) -> None:
+        """Show ``event`` to the members of ``room``, except those in ``without``."""
 
     def to_person(person: "Person", shown: "Shown") -> None:
         """Show something to one person, after all that person was owed before."""

@@ -1,6 +1,6 @@
 """The registry of rooms and people, and the one place where either changes."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
 from typing import Any
 
@@ -173,10 +173,11 @@ class Rooms:
             self._show(event.who.person, Refusal("not said: you are no longer in that room"))
             return
         self.store.record(event)
-        deaf = [] if speaker.client is None or speaker.client.echo else [speaker]
+        client = speaker.client
+        deaf: tuple[Person, ...] = () if client is None or client.echo else (speaker,)
         if self._ignorers and event.who.identity in self._ignorers:
             deaf += self._ignoring(event.who, room.members)
-        self.delivery.to_room(room, event, *deaf)
+        self.delivery.to_room(room, event, deaf)
 
     def _told(self, event: Told) -> None:
         sender, to = self.people.get(event.who.person), self.people.get(event.to.person)
@@ -239,7 +240,7 @@ class Rooms:
         self.delivery.to_person(person, Notice(f"all right, I will call you {event.name}"))
         if person.room:
             event.room = person.room.id
-            self.delivery.to_room(person.room, event, person)
+            self.delivery.to_room(person.room, event, (person,))
 
     def _topic_set(self, event: TopicSet) -> None:
         if room := self.rooms.get(event.room):
@@ -293,8 +294,8 @@ class Rooms:
             self._numbers.give_back(person.number)
             person.number = 0
 
-    def _ignoring(self, who: Who, members: dict[str, Person]) -> Iterable[Person]:
-        return [members[one] for one in self._ignorers[who.identity] if one in members]
+    def _ignoring(self, who: Who, members: dict[str, Person]) -> tuple[Person, ...]:
+        return tuple(members[one] for one in self._ignorers[who.identity] if one in members)
 
     def _show(self, person: str, shown: Shown) -> None:
         if person in self.people:

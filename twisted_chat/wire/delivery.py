@@ -8,7 +8,7 @@ the batch; who was answered meanwhile.  Such a member is *apart*: ``batch.apart`
 of the batch they have been dealt, and ``owed`` holds what that was.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from zope.interface import implementer
 
@@ -25,7 +25,7 @@ class _Batch:
 
     __slots__ = ("_lines", "_payloads", "_render", "apart", "events")
 
-    def __init__(self, render: Callable[[IFormat, Shown], bytes]) -> None:
+    def __init__(self, render: Callable[[IFormat, Sequence[Shown]], list[bytes]]) -> None:
         self.events: list[Event] = []
         self.apart: dict[Person, int] = {}
         self._render = render
@@ -36,7 +36,7 @@ class _Batch:
         """Give the events as they look in one format; each is rendered once."""
         lines = self._lines.setdefault(format_, [])
         if len(lines) < len(self.events):
-            lines.extend([self._render(format_, event) for event in self.events[len(lines) :]])
+            lines.extend(self._render(format_, self.events[len(lines) :]))
         return lines
 
     def payload(self, format_: IFormat) -> bytes:
@@ -87,7 +87,7 @@ class Delivery:
         """Who is held back, and how much of what they are owed may go."""
         self._flush_is_due = False
 
-    def to_room(self, room: Room, event: Event, *without: Person) -> None:
+    def to_room(self, room: Room, event: Event, without: Sequence[Person] = ()) -> None:
         batch = self._batches.get(room)
         if batch is None:
             batch = self._batches[room] = _Batch(self._render)
@@ -103,7 +103,7 @@ class Delivery:
         if person.client is None:
             return
         self._deal(person)
-        self._owed.setdefault(person, []).append(self._render(person.client.format, shown))
+        self._owed.setdefault(person, []).extend(self._render(person.client.format, (shown,)))
         self._schedule()
 
     def enter(self, room: Room, person: Person) -> None:
@@ -118,7 +118,7 @@ class Delivery:
         if person.client is None or place is None:
             return
         self._deal(person)
-        lines = [self._render(person.client.format, shown) for shown in first]
+        lines = self._render(person.client.format, first)
         self._owed.setdefault(person, [])[place:place] = lines
         self._schedule()
 
@@ -186,13 +186,15 @@ class Delivery:
         except Exception as error:
             self._trouble(error)
 
-    def _render(self, format_: IFormat, shown: Shown) -> bytes:
+    def _render(self, format_: IFormat, shown: Sequence[Shown]) -> list[bytes]:
         """Render, or hide what a format fails at: the others are to hear of the rest."""
         try:
-            return format_.render(shown)
+            return list(map(format_.render, shown))
         except Exception as error:
-            self._trouble(error)
-            return b""
+            if len(shown) == 1:
+                self._trouble(error)
+                return [b""]
+            return [line for one in shown for line in self._render(format_, (one,))]
 
     def _deal(self, person: Person) -> None:
         """See to it that nothing overtakes the room lines of someone."""

@@ -60,6 +60,8 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _said(text: Text, event: Said) -> str:
+    if text.zone is None:  # most lines, to most people
+        return f"> {event.who.name}: {event.text}\r\n"
     return f"> {text._stamp(event.time)}{event.who.name}: {event.text}\r\n"
 
 
