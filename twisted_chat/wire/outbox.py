@@ -71,8 +71,10 @@ class Outbox:
             self._enqueue(data)
             return
         sent = self._write(data)
-        if sent == len(data):
-            return
+        if sent != len(data):
+            self._begin_queue(data, sent)
+
+    def _begin_queue(self, data: bytes, sent: int) -> None:
         self._queue = deque()
         self._enqueue(_rest(data, sent))
         self._wait_for_room()
@@ -181,6 +183,18 @@ class SocketOutbox(Outbox):
         super().__init__(transport, limit, waiting, overflowed)
         # writeSomeData does the same, at twice the cost of what is not the system call.
         self._send = transport.getHandle().send
+
+    def send(self, data: bytes) -> None:
+        """Do what every outbox does, with as little as can be between a line and the kernel."""
+        if self._queue is None:
+            try:
+                sent = self._send(data)
+            except OSError:
+                sent = self._write(data)  # which knows why
+            if sent != len(data):
+                self._begin_queue(data, sent)
+        else:
+            self._enqueue(data)
 
     def _write(self, data: bytes | memoryview) -> int:
         try:
