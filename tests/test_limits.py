@@ -1,13 +1,11 @@
-"""The token bucket, spans of time in words, and lists that fit a screen."""
+"""The token bucket, and spans of time in words."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twisted_chat.chat.commands.lists import listing
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import Listing
-from twisted_chat.chat.limits import LISTED, Bucket, Limits
+from twisted_chat.chat.limits import Bucket, Limits
 
 # The bucket
 
@@ -110,20 +108,3 @@ def test_spans_in_words():
 def test_a_span_before_its_beginning():
     """A clock that was set back makes no span of less than nothing."""
     assert in_words(-3600) == "0 seconds"
-
-
-# Lists
-
-
-def test_a_list_is_sorted_as_people_do():
-    """Letter case counts only between names that are otherwise the same."""
-    names = ["bob", "Zoe", "ann", "Ann", "émile"]
-    assert listing("here", names) == Listing("here", ["Ann", "ann", "bob", "Zoe", "émile"])
-
-
-@pytest.mark.parametrize(("number", "more"), [(0, 0), (1, 0), (200, 0), (201, 1), (10_000, 9_800)])
-def test_a_list_shows_the_first_of_many(number, more):
-    """At most 200 names are shown, the first in order, and it is told how many there are more."""
-    names = [f"u{n:05}" for n in range(number)]
-    listed = listing("available rooms", names[::-1], hint="/rooms PREFIX")
-    assert listed == Listing("available rooms", names[:LISTED], more, "/rooms PREFIX")

@@ -318,7 +318,7 @@ def test_a_profile_that_blames_the_whole_name(monkeypatch):
             raise UnicodeEncodeError("Nickname", text, 0, len(text), "DISALLOWED/not_idempotent")
 
     monkeypatch.setattr(names, "_PROFILE", Strict())
-    assert refusal(names.nick, "bob") == "a nick cannot hold such characters"
+    assert refusal(names.room_name, "bob") == "a room name cannot hold such characters"
 
 
 def test_how_long_names_are():

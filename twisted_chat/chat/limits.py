@@ -58,18 +58,16 @@ class Bucket:
 
     def spend(self, cost: int, now: float) -> None:
         """Take tokens for something that was done, into debt if need be."""
-        self._fill(now)
-        self.tokens -= cost
+        elapsed = now - self._filled
+        self._filled = now
+        tokens = self.tokens
+        if elapsed > 0:  # a clock may be set back
+            tokens = min(self._burst, tokens + elapsed * self._rate)
+        self.tokens = tokens - cost
 
     def wait(self, now: float) -> float:
         """Tell how many seconds remain until the next token is there."""
         if self.tokens >= 1:
             return 0.0
-        self._fill(now)
+        self.spend(0, now)
         return max(0.0, (1 - self.tokens) / self._rate)
-
-    def _fill(self, now: float) -> None:
-        elapsed = now - self._filled
-        self._filled = now
-        if elapsed > 0:  # a clock may be set back
-            self.tokens = min(self._burst, self.tokens + elapsed * self._rate)

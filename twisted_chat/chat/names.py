@@ -7,6 +7,7 @@ folding first alone would miss that ``Iain`` looks like ``lain``.
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from confusable_homoglyphs import confusables
@@ -32,8 +33,16 @@ class Name(NamedTuple):
     text: str
     keys: frozenset[str]
     """What it is recognised by; two names that share one are taken for each other."""
+    fold: str
+    """What is the same for names that differ in letter case alone; it is one of the keys."""
+
+    @classmethod
+    def of(cls, text: str) -> "Name":
+        """Make a name of a text that may be one."""
+        return cls(text, keys(text), fold(text))
 
 
+@lru_cache(maxsize=256)  # a nick is looked at when it is typed, claimed and given
 def nick(text: str) -> Name:
     """Make a nick of what was typed.
 
@@ -43,7 +52,7 @@ def nick(text: str) -> Name:
     if any(key.startswith(_STRANGER_KEYS) for key in name.keys):
         raise ChatError(f'"{name.text}" is kept for people without a name')
     for word, its_keys in _RESERVED_KEYS.items():
-        if fold(name.text) == word:
+        if name.fold == word:
             raise ChatError(f'"{name.text}" is reserved')
         if not name.keys.isdisjoint(its_keys):
             raise ChatError(f'"{name.text}" looks like "{word}", which is reserved')
@@ -99,7 +108,7 @@ def _name(text: str, kind: str, longest: int) -> Name:
     # Compatibility characters turn into others: they are looked at again as what they became.
     if name != text:
         return _name(name, kind, longest)
-    return Name(name, keys(name))
+    return Name.of(name)
 
 
 def _describe(refused: UnicodeEncodeError) -> str:

@@ -26,8 +26,9 @@ class NameTable(Generic[Owner]):
 
     def find(self, text: str) -> Owner | None:
         """Find who is called so, in any letter case; a look-alike is not meant."""
-        owner = self._owners.get(fold(text))
-        return owner if owner and fold(owner.name.text) == fold(text) else None
+        folded = fold(text)
+        owner = self._owners.get(folded)
+        return owner if owner and owner.name.fold == folded else None
 
     def refuse_taken(self, name: Name, own: Owner | None) -> None:
         """Check that a name can be given to ``own``, or to somebody new.
@@ -38,7 +39,7 @@ class NameTable(Generic[Owner]):
             owner = self._owners.get(key)
             if owner is None or owner is own:
                 continue
-            if fold(owner.name.text) == fold(name.text):
+            if owner.name.fold == name.fold:
                 raise ChatError(f'"{name.text}" is taken')
             raise ChatError(f'"{name.text}" looks like "{owner.name.text}", which is taken')
 

@@ -2,12 +2,13 @@
 
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
+from twisted_chat.chat.roster import Roster
 
 
 class Room:
     """A room and who is in it.  Only `Rooms.apply` changes it."""
 
-    __slots__ = ("id", "members", "name", "topic")
+    __slots__ = ("id", "members", "name", "roster", "topic")
 
     def __init__(self, id: int, name: Name) -> None:  # noqa: A002
         """
@@ -18,3 +19,4 @@ class Room:
         self.topic = ""
         self.members: dict[str, Person] = {}
         """By the id of the person, in the order of joining."""
+        self.roster: Roster[Person] = Roster()

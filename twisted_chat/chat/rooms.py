@@ -30,6 +30,7 @@ from twisted_chat.chat.nametable import NameTable
 from twisted_chat.chat.numbers import Numbers
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.room import Room
+from twisted_chat.chat.roster import Roster
 from twisted_chat.chat.session import Session
 from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IStore
 
@@ -75,6 +76,7 @@ class Rooms:
         self.sessions: dict[str, Session] = {}
         """The people who are on this node, by the id of the person."""
         self.rooms: dict[int, Room] = {}
+        self.roster: Roster[Room] = Roster()
         self._names: NameTable[Person] = NameTable()
         self._room_names: NameTable[Room] = NameTable()
         self._ignorers: dict[str, set[str]] = {}
@@ -199,7 +201,7 @@ class Rooms:
         person = session.person if session else Person(event.who, event.time, None)
         person.number = self._numbers.take()
         name = names.stranger(person.number)
-        self._name(person, names.Name(name, frozenset((name,))))
+        self._name(person, names.Name(name, frozenset((name,)), name))
         self.people[person.who.person] = person
         if session:
             session.arrived()
@@ -223,6 +225,7 @@ class Rooms:
         event.room = room.id
         self.delivery.to_room(room, event)
         room.members[person.who.person] = person
+        room.roster.add(person)
         person.room = room
         self.delivery.enter(room, person)
 
@@ -235,8 +238,12 @@ class Rooms:
         person = self.people.get(event.who.person)
         if person is None:
             return
+        if person.room:
+            person.room.roster.remove(person)
         self._release_name(person)
         self._name(person, names.nick(event.name))
+        if person.room:
+            person.room.roster.add(person)
         self.delivery.to_person(person, Notice(f"all right, I will call you {event.name}"))
         if person.room:
             event.room = person.room.id
@@ -264,6 +271,7 @@ class Rooms:
             return
         self.delivery.leave(room, person)
         del room.members[person.who.person]
+        room.roster.remove(person)
         person.room = None
         if not room.members:
             self._unmake_room(room)
@@ -276,11 +284,13 @@ class Rooms:
         room = Room(event.id, names.room_name(event.name))
         self.rooms[room.id] = room
         self._room_names.add(room)
+        self.roster.add(room)
         return room
 
     def _unmake_room(self, room: Room) -> None:
         del self.rooms[room.id]
         self._room_names.remove(room)
+        self.roster.remove(room)
         self.store.erase(room.id)
 
     def _name(self, person: Person, name: names.Name) -> None:

@@ -5,9 +5,17 @@ from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.commands.lists import listing
-from twisted_chat.chat.events import ChatError, Joined, Left, Notice, Replay, Shown, TopicSet
-from twisted_chat.chat.limits import REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
+from twisted_chat.chat.events import (
+    ChatError,
+    Joined,
+    Left,
+    Listing,
+    Notice,
+    Replay,
+    Shown,
+    TopicSet,
+)
+from twisted_chat.chat.limits import LISTED, REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
@@ -68,12 +76,10 @@ async def leave(session: "Session") -> None:
     takes=1,
 )
 def rooms(session: "Session", prefix: str = "") -> None:
-    found = [room.name.text for room in session.rooms.rooms.values()]
-    if prefix:
-        begin = names.fold(prefix)
-        found = [name for name in found if names.fold(name).startswith(begin)]
+    found, more = session.rooms.roster.first(LISTED, names.fold(prefix))
     if found:
-        session.show(listing("available rooms", found, hint="/rooms PREFIX"))
+        listed = [room.name.text for room in found]
+        session.show(Listing("available rooms", listed, more, hint="/rooms PREFIX"))
     else:
         session.show(Notice("available rooms: none. /join NAME makes one"))
 
@@ -96,7 +102,8 @@ def who(session: "Session", room_name: str = "") -> None:
 
 
 def _members(room: "Room", title: str) -> Shown:
-    return listing(title, [person.marked_name for person in room.members.values()])
+    found, more = room.roster.first(LISTED)
+    return Listing(title, [person.marked_name for person in found], more)
 
 
 @command(

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.commands.lists import listing
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Notice, Renamed, WentAway
+from twisted_chat.chat.events import ChatError, Listing, Notice, Renamed, WentAway
 from twisted_chat.chat.limits import AWAY_LENGTH, IGNORED_PEOPLE
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def ignore(session: "Session", name: str = "") -> None:
 
 def _list_ignored(session: "Session") -> None:
     if session.ignored:
-        session.show(listing("you ignore", list(session.ignored.values())))
+        session.show(Listing("you ignore", sorted(session.ignored.values(), key=names.fold)))
     else:
         session.show(Notice("you ignore nobody"))
 
