@@ -37,8 +37,11 @@ class MemoryStore:
         if room is None:
             room = self._rooms[event.room] = deque(maxlen=self._lines_per_room)
         self._rooms.move_to_end(event.room)
-        self._kept += len(room) < self._lines_per_room
+        full = len(room) == self._lines_per_room
         room.append(event)
+        if full:  # its eldest made way
+            return
+        self._kept += 1
         if self._kept > self._lines:
             self._forget_one()
 

@@ -40,6 +40,8 @@ class Text:
     quiet: bool = False
 
     def render(self, event: Shown) -> bytes:
+        if event.__class__ is Said and self.zone is None:  # most lines, to most people
+            return f"> {event.who.name}: {event.text}\r\n".encode()
         text = _RENDERERS[type(event)](self, event)
         return text.encode()
 
@@ -60,8 +62,6 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _said(text: Text, event: Said) -> str:
-    if text.zone is None:  # most lines, to most people
-        return f"> {event.who.name}: {event.text}\r\n"
     return f"> {text._stamp(event.time)}{event.who.name}: {event.text}\r\n"
 
 
