@@ -568,3 +568,10 @@ def test_a_daemon_that_cannot_start_leaves_the_word_to_twistd(logged_failures):
     memory.error = CannotListenError("", 8888, OSError(98, "Address already in use"))
     with pytest.raises(RuntimeError, match="--port 8888: Address already in use"):
         tap.makeService(options, memory).privilegedStartService()
+
+
+def test_what_is_no_option_at_all_is_named(capfd):
+    """A word that belongs to no option is refused by itself, with what is right."""
+    assert refusal(capfd, "ex\x1btra") == (
+        "tcpchat: ex\ufffdtra: takes options only. --help lists them"
+    )

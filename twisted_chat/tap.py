@@ -65,6 +65,10 @@ class Options(usage.Options):
         print(f"twisted-chat {version('twisted-chat')}")  # noqa: T201
         raise SystemExit(0)
 
+    def parseArgs(self, *extra: str) -> None:
+        if extra:
+            raise usage.UsageError(f"{sanitize(extra[0])}: takes options only. --help lists them")
+
     def parseOptions(self, options: list[str] | None = None) -> None:
         # twistd would print all options before the one line that matters.
         try:

@@ -15,9 +15,6 @@ class Roster(Generic[Owner]):
         self._order: list[tuple[str, str]] = []
         self._owners: dict[tuple[str, str], Owner] = {}
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     def add(self, owner: Owner) -> None:
         place = (owner.name.fold, owner.name.text)
         insort(self._order, place)
