@@ -378,11 +378,10 @@ def test_the_keys_of_a_name(text):
     assert names.fold(names.fold(text)) == names.fold(text)
     once = names.skeleton(text)
     assert names.skeleton(once) == once
-    assert names.keys(text) == {
-        names.fold(text),
-        names.skeleton(text),
-        names.skeleton(names.fold(text)),
-    }
+    folded = names.fold(text)
+    found = names.keys(text)
+    assert found[0] == folded
+    assert sorted(found) == sorted({folded, names.skeleton(text), names.skeleton(folded)})
 
 
 def test_every_character_can_be_typed():

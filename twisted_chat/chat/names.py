@@ -31,7 +31,7 @@ class Name(NamedTuple):
     """A name that may be used."""
 
     text: str
-    keys: frozenset[str]
+    keys: tuple[str, ...]
     """What it is recognised by; two names that share one are taken for each other."""
     fold: str
     """What is the same for names that differ in letter case alone; it is one of the keys."""
@@ -39,7 +39,8 @@ class Name(NamedTuple):
     @classmethod
     def of(cls, text: str) -> "Name":
         """Make a name of a text that may be one."""
-        return cls(text, keys(text), fold(text))
+        all_keys = keys(text)
+        return cls(text, all_keys, all_keys[0])
 
 
 @lru_cache(maxsize=256)  # a nick is looked at when it is typed, claimed and given
@@ -54,7 +55,7 @@ def nick(text: str) -> Name:
     for word, its_keys in _RESERVED_KEYS.items():
         if name.fold == word:
             raise ChatError(f'"{name.text}" is reserved')
-        if not name.keys.isdisjoint(its_keys):
+        if not its_keys.isdisjoint(name.keys):
             raise ChatError(f'"{name.text}" looks like "{word}", which is reserved')
     return name
 
@@ -75,13 +76,14 @@ def stranger(number: int) -> str:
 def fold(text: str) -> str:
     """Give what is the same for names that differ in letter case alone."""
     # Normal first: a compatibility capital has no letter case to fold.
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return text if folded == text else folded  # kept for everyone here: one string is enough
 
 
-def keys(text: str) -> frozenset[str]:
-    """Give what a name is recognised by; its `fold` is among them."""
+def keys(text: str) -> tuple[str, ...]:
+    """Give what a name is recognised by, each once; its `fold` is the first."""
     folded = fold(text)
-    return frozenset((folded, skeleton(text), skeleton(folded)))
+    return tuple(dict.fromkeys((folded, skeleton(text), skeleton(folded))))
 
 
 def skeleton(text: str) -> str:
@@ -143,5 +145,5 @@ def _prototypes() -> dict[int, str]:
 
 
 _PROTOTYPES = _prototypes()
-_RESERVED_KEYS = {word: keys(word) for word in RESERVED}
-_STRANGER_KEYS = tuple(keys(STRANGER))
+_RESERVED_KEYS = {word: frozenset(keys(word)) for word in RESERVED}
+_STRANGER_KEYS = keys(STRANGER)

@@ -21,7 +21,7 @@ class Person:
         :param client: their way in, None if they are on another node.
         """
         self.who = who
-        self.name = Name(who.name, frozenset(), who.name)
+        self.name = Name(who.name, (), who.name)
         self.since = since
         self.client = client
         self.room: Room | None = None

@@ -201,7 +201,7 @@ class Rooms:
         person = session.person if session else Person(event.who, event.time, None)
         person.number = self._numbers.take()
         name = names.stranger(person.number)
-        self._name(person, names.Name(name, frozenset((name,)), name))
+        self._name(person, names.Name(name, (name,), name))
         self.people[person.who.person] = person
         if session:
             session.arrived()

@@ -106,7 +106,8 @@ class Session:
     def _obey(self, line: str, clean: bool) -> None:
         try:
             command, rest = self._parse(line if clean else self._cleaned(line))
-            self._charge(command.cost)
+            if self._bucket is not None:
+                self._bucket.spend(command.cost, self.rooms.clock())
             command.guard(self)
             running = command.run(self, *command.arguments(rest))
         except Exception as error:

@@ -99,7 +99,8 @@ class ChatProtocol(LineReceiver):
         self._serve()
 
     def lineReceived(self, line: bytes) -> None:
-        if self._session is None or self._session.ended:
+        session = self._session
+        if session is None:
             return
         if not self._spoke:
             self._spoke = True
@@ -108,9 +109,9 @@ class ChatProtocol(LineReceiver):
                 self._refuse_web()
                 return
         if self._clean:
-            wait = self._session.receive(line.decode("ascii"), clean=True)
+            wait = session.receive(line.decode("ascii"), True)
         else:
-            wait = self._session.receive(line.decode("utf-8", "replace"))
+            wait = session.receive(line.decode("utf-8", "replace"))
         if wait:
             self._hold(wait)
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     in_room=True,
 )
 def msg(session: "Session", text: str) -> None:
-    session.rooms.backplane.publish(Said(session.who, session.room.id, text))
+    person = session.person
+    assert person.room is not None
+    session.rooms.backplane.publish(Said(person.who, person.room.id, text))
 
 
 @command(
