@@ -4,7 +4,12 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+# How long something takes says nothing: the machine has other things to do.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 class LoggedFailures:

@@ -307,7 +307,9 @@ class Chat(Process):
             connection is there from then on, and descriptors can be counted.
         """
         self.directory = directory
+        self._earlier = 0
         self.log_file = directory / "log"
+        self._earlier = len(self.log())
         command = [twistd(), "-n", "--logfile", str(self.log_file), "tcpchat", *options]
         for one in ports:
             command += ["--port", one]
@@ -404,7 +406,10 @@ class Chat(Process):
     # The process, seen from outside
 
     def log(self) -> str:
-        return self.log_file.read_text("utf-8", "replace") if self.log_file.exists() else ""
+        """Give what it has logged; what another logged there before is left out."""
+        if not self.log_file.exists():
+            return ""
+        return self.log_file.read_text("utf-8", "replace")[self._earlier :]
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -442,8 +447,10 @@ class Chat(Process):
         return [int(port) for port in found] if len(found) == len(numbered) else []
 
     def _warm_up(self) -> int:
-        """Have someone come and go; give the number of descriptors then."""
+        """Have someone come, look around and go; give the number of descriptors then."""
         with self.connect() as peer:
+            peer.asks("/join warm", "> welcome to warm", "> here: anonymous")
+            peer.asks("/search warm", "> nothing was found")
             before = self.descriptors()
         self._peers.remove(peer)
         wait_until(lambda: self.descriptors() < before, "the end of a connection")

@@ -3,7 +3,8 @@
 import pytest
 from town import KINDS, Guest, Town
 
-from twisted_chat.chat.limits import Limits
+from twisted_chat.chat import kept
+from twisted_chat.chat.limits import DORMANT_SECONDS, Limits
 
 WELCOME = (
     "> welcome. you are {}. /nick NAME takes a name, /join ROOM enters a room, /help tells the rest"
@@ -256,11 +257,53 @@ def test_a_room_name_ignores_case(town, ann, bob):
     assert cyd.asks("/join TEA") == ["> welcome to tea", "> here: ann, bob, cyd"]
 
 
-def test_an_empty_room_is_gone(town, ann):
-    """It leaves the list; made anew it is another room, without what was said and the topic."""
-    ann.types("secret", "/topic secret", "/leave")
+def test_one_may_come_back_to_an_empty_room(town, ann):
+    """It leaves the list at once, but within a day it is the same room, as one left it."""
+    ann.types("hello", "/topic leaves", "/leave")
     assert ann.asks("/rooms") == ["> available rooms: none. /join NAME makes one"]
+    town.clock.advance(DORMANT_SECONDS)
+    welcome, topic, said, here = ann.asks("/join TEA")
+    assert (welcome, topic, here) == ("> welcome to TEA", "> topic: leaves", "> here: ann")
+    assert said.endswith("] ann: hello")
+
+
+def test_an_empty_room_is_over_after_a_day(town, ann):
+    """Made anew it is another room, without what was said and the topic, and then it is kept."""
+    ann.types("secret", "/topic secret", "/leave")
+    town.clock.advance(DORMANT_SECONDS + 1)
     assert ann.asks("/join tea") == ["> welcome to tea", "> here: ann"]
+    assert ann.asks("/history") == ["> nothing was said then"]
+    ann.types("new", "/leave")
+    assert ann.asks("/join tea")[1].endswith("] ann: new")
+
+
+def test_what_was_said_in_a_room_that_is_over_is_erased(town, ann):
+    """Nobody has to come back for that."""
+    ann.types("secret")
+    (room,) = town.nodes[0].rooms
+    ann.types("/leave")
+    town.clock.advance(DORMANT_SECONDS + 61)
+    for node in town.nodes:
+        node.tidy()
+        town.passes(0.1)
+        assert town.settles(node.store.history(room, 10)) == []
+
+
+def test_a_room_in_which_nothing_was_said_is_not_kept(town, ann):
+    """There is nothing to come back to, and nothing to remember."""
+    ann.types("/leave")
+    for node in town.nodes:
+        assert not node._kept._dormant
+
+
+def test_rooms_to_come_back_to_are_bounded(town, monkeypatch):
+    """Whoever makes rooms and leaves them pushes out the eldest, and fills no memory."""
+    monkeypatch.setattr(kept, "DORMANT_ROOMS", 3)
+    ann = town.enters("ann", "room0")
+    for number in range(1, 6):
+        ann.types("hello", f"/join room{number}")
+    assert len(ann.asks("/join room1")) == 2
+    assert len(ann.asks("/join room4")) == 3
 
 
 def test_lists_are_sorted(town):
@@ -314,6 +357,73 @@ def test_history(town, ann, bob):
     assert bob.asks("/history 30s") == ["> nothing was said then"]
     assert len(bob.asks("/history 999")) == 12
     assert len(town.enters("cyd").reads()) == 1 + 1 + 1 + 10 + 1
+
+
+@pytest.mark.parametrize("replay", [0, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_much_is_replayed_on_joining_can_be_set(kind, replay):
+    """None at all, if the operator likes; who asks is shown the past all the same."""
+    town = Town(kind, Limits(flood=None, replay=replay))
+    town.enters("ann").types(*(f"line {number}" for number in range(20)))
+    bob = town.enters("bob")
+    assert len(bob.reads()) == 3 + replay + 1
+    assert len(bob.asks("/history")) == 10
+
+
+def test_history_and_search_leave_out_who_is_ignored(town, ann, bob):
+    """The past is shown as one would have seen it."""
+    ann.types("from ann")
+    bob.types("from bob", "/ignore ann")
+    assert [line[-8:] for line in bob.asks("/history")] == ["from bob"]
+    assert [line[-8:] for line in bob.asks("/search from")] == ["from bob"]
+
+
+def test_search(town, ann, bob):
+    """What holds all the words, in one's room, newest first and with its time."""
+    ann.types("Green tea", "black tea", "/me drinks TEA", "coffee")
+    assert town.enters("cyd", "coffee").asks("/search tea") == ["> nothing was found"]
+    found = bob.asks("/search tea")
+    assert [line.partition("] ")[2] for line in found] == [
+        "* ann drinks TEA",
+        "ann: black tea",
+        "ann: Green tea",
+    ]
+    assert all(line.startswith("> [20") for line in found)
+    assert [line[-9:] for line in bob.asks("/search  TEA   gree ")] == ["Green tea"]
+    assert bob.asks("/search green coffee") == ["> nothing was found"]
+
+
+def test_a_search_is_bounded(town, ann, bob):
+    """So many words, and so many lines; that there are more is said."""
+    ann.types(*(f"line {number}" for number in range(50)))
+    assert len(bob.asks("/search line")) == 50
+    ann.types("line 50")
+    found = bob.asks("/search line")
+    assert found[0].endswith("line 50")
+    assert found[-2].endswith("line 1")
+    assert found[-1] == "> … and more: another word narrows it"
+    many = " ".join("abcdefghijk")
+    assert bob.asks(f"/search {many}") == ["err: a search takes at most 10 words"]
+    assert bob.asks("/search") == ["err: what to look for is required. usage: /search WORDS"]
+
+
+def test_forget(town, ann, bob):
+    """What one has said is gone, from history and search, in every room; nothing else is."""
+    ann.types("one", "/join coffee", "two", "/join tea")
+    bob.types("three")
+    assert ann.asks("/forget") == ["> what you have said is erased from the history"]
+    ann.types("four")
+    assert [line.split()[-1] for line in bob.asks("/history")] == ["three", "four"]
+    assert bob.asks("/search one") == ["> nothing was found"]
+    assert bob.asks("/join coffee") == ["> welcome to coffee", "> here: bob"]
+
+
+def test_forget_is_about_oneself(town, ann, bob):
+    """Someone else by the same name has nothing to do with it, before or after."""
+    ann.types("one", "/quit")
+    ann = town.enters("ann")
+    ann.types("two", "/forget", "three")
+    assert [line.split()[-1] for line in bob.asks("/history")] == ["one", "three"]
 
 
 def test_what_is_said_after_joining_is_not_replayed(town, ann):

@@ -10,7 +10,7 @@ from real import FAREWELL, WELCOME, Chat, Peer, wait_until
 
 pytestmark = pytest.mark.real
 
-OPEN = ("--flood", "off", "--max-per-address", "0")
+OPEN = ("--flood", "off", "--max-per-address", "0", "--replay", "0")
 MEGABYTE = 1 << 20
 TOO_LONG = "err: a line holds at most 1024 bytes"
 

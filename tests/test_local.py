@@ -18,7 +18,8 @@ class Node:
 
     def __init__(self, clock=None, after=0):
         self.clock = clock or ManualClock()
-        self.backplane = LocalBackplane(self.clock.seconds, after)
+        self.backplane = LocalBackplane(self.clock.seconds)
+        self.backplane.resume(after)
         self.backplane.subscribe(self.admit, self.applied_append)
         self.applied = []
         self.refuses = False

@@ -6,10 +6,8 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zope.interface.verify import verifyObject
 
 from twisted_chat.chat.events import Emoted, Said, Who
-from twisted_chat.interfaces import IStore
 from twisted_chat.state.memory import MemoryStore
 
 ANN = Who("1", None, "ann")
@@ -49,44 +47,12 @@ def held(store):
     return lines
 
 
-def test_it_is_a_store():
-    """It provides what the rules ask of a store, and never has a backlog."""
-    assert verifyObject(IStore, MemoryStore())
-    assert MemoryStore().backlog == 0
-
-
-def test_lines_come_back_oldest_first():
-    """The newest lines of one room come back in order, says and emotes alike."""
-    lines = [line(1), line(2, room=2), line(3, kind=Emoted), line(4)]
-    store = filled(MemoryStore(), *lines)
-    assert history(store) == [1, 3, 4]
-    assert history(store, limit=2) == [3, 4]
-    assert history(store, limit=0) == []
-    assert history(store, room=2) == [2]
-    assert history(store, room=3) == []
-
-
-def test_since():
-    """Lines older than asked for are left out, one of just that time is not."""
-    store = filled(MemoryStore(), *map(line, range(1, 6)))
-    assert history(store, since=3.0) == [3, 4, 5]
-    assert history(store, since=3.5) == [4, 5]
-    assert history(store, limit=1, since=3.0) == [5]
-    assert history(store, since=9.0) == []
-
-
 def test_since_when_the_clock_was_set_back():
     """The newest lines that are not too old are given, although older ones stand among them."""
     times = (1000.0, 1001.0, 10.0, 1002.0, 11.0)
     store = filled(MemoryStore(), *(line(n, time=time) for n, time in enumerate(times, 1)))
     assert history(store, since=1000.0) == [1, 2, 4]
     assert history(store, limit=2, since=1000.0) == [2, 4]
-
-
-def test_a_line_that_comes_again_is_kept_once():
-    """A line that is kept already is ignored, and so is any that is older than the last."""
-    store = filled(MemoryStore(), *map(line, (1, 2, 2, 1, 3, 2)))
-    assert history(store) == [1, 2, 3]
 
 
 def test_a_room_keeps_so_many_lines():

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from town import KINDS, Town
+from town import ALONE, KINDS, Town
 
 from twisted_chat.chat import events
 
@@ -89,7 +89,7 @@ class Chat(RuleBasedStateMachine):
 
     def _listen(self) -> None:
         node = self.town.nodes[0]
-        if self.kind != "local":
+        if self.kind not in ALONE:
             node.backplane.subscribe(lambda event: None, self.expected.read)
             return
 

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from twisted_chat import ChatService
 from twisted_chat.chat.commands import COMMANDS
-from twisted_chat.tap import Options
+from twisted_chat.tap import STATE, Options
 from twisted_chat.testing import ManualClock, RecordingClient, rooms
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +79,7 @@ def test_options():
     options.parseOptions([])
     real = {f"--{name}": options[name] for name, *_ in options.optParameters}
     real["--port"] = options["port"][0].removeprefix("tcp:")
+    real["--state"] = STATE  # which is relative to a directory that is not known yet
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):
         said[literals(option)[0].split()[0]] = default.astext()

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_chat.chat.commands import COMMANDS, Command, table
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.limits import PENDING_LINES, Limits
+from twisted_chat.chat.limits import BACKLOG, PENDING_LINES, Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.testing import ManualClock, RecordingClient, rooms
 
@@ -62,7 +62,7 @@ def test_those_who_talk_wait_for_a_store_that_is_behind(clock):
     chat = rooms(clock)
     session = chat.connect(RecordingClient())
     assert session.receive("/uptime") == 0
-    chat.store.backlog = 10_001
+    chat.store.backlog = BACKLOG + 1
     assert session.receive("/uptime") > 0
     chat.store.backlog = 0
     assert session.pause() == 0

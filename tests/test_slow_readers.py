@@ -16,7 +16,7 @@ AT_ONCE = 50
 
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
-    options = ("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ))
+    options = ("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ), "--replay", "0")
     with Chat(tmp_path_factory.mktemp("chat"), *options) as chat:
         yield chat
 

@@ -117,7 +117,7 @@ class Process:
     def __init__(self, machine, *arguments):
         self.machine = machine
         self.reactor = Reactor()
-        self.service = tap.makeService(parse(*arguments), self.reactor)
+        self.service = tap.makeService(parse("--state", ":memory:", *arguments), self.reactor)
 
     def starts(self):
         self.service.privilegedStartService()
@@ -148,7 +148,8 @@ def test_everything_may_be_left_out():
     options = parse()
     assert options["port"] == ["tcp:8888"]
     assert options["motd"] is None
-    assert options["state"] == ":memory:"
+    assert options["state"] is None
+    assert (options.keep_seconds, options.keep_lines) == (30 * 86400, 1_000_000)
     assert options.limits == Limits(
         max_line=1024,
         flood=(5.0, 20),
@@ -157,6 +158,7 @@ def test_everything_may_be_left_out():
         sendq=1048576,
         idle_timeout=0,
         drain=5,
+        replay=10,
     )
 
 
@@ -193,6 +195,8 @@ def test_options_of_two_parses_share_nothing():
         ("drain", "0", "drain", 0),
         ("drain", "2.5", "drain", 2.5),
         ("state", ":memory:", "drain", 5),
+        ("replay", "0", "replay", 0),
+        ("replay", "200", "replay", 200),
     ],
 )
 def test_good_values(option, value, limit, means):
@@ -215,7 +219,10 @@ def test_good_values(option, value, limit, means):
         ("sendq", "takes 4096 to 1073741824 bytes", ["", "x", "4095", "1073741825"]),
         ("idle-timeout", "takes seconds, 0 for never", ["", "x", "-1", "nan", "inf", "1e9"]),
         ("drain", "takes seconds", ["", "soon", "-0.1", "nan", "inf"]),
-        ("state", "takes :memory:, until there is a store on disk", ["", "chat.sqlite"]),
+        ("keep", "takes a time such as 10m, 2h or 30d", ["", "30", "0d", "1w", "-1d", "d"]),
+        ("keep-lines", "takes a number of lines", ["", "0", "-1", "many", "1.5"]),
+        ("replay", "takes 0 to 200 lines", ["", "201", "-1", "x"]),
+        ("state", "takes a file, or :memory:", [""]),
     ],
 )
 def test_bad_values(capfd, option, takes, values):
@@ -250,7 +257,17 @@ def test_every_option_is_explained(capfd):
         parse("--help")
     assert left.value.code == 0
     shown = capfd.readouterr().out
-    for option in ("port", "state", "motd", "max-line", "flood", "sendq", "drain", "version"):
+    for option in (
+        "port",
+        "state",
+        "motd",
+        "max-line",
+        "flood",
+        "sendq",
+        "drain",
+        "keep",
+        "replay",
+    ):
         assert f"--{option}" in shown
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from real import WELCOME, Chat, Peer, Terminal, need
@@ -9,18 +10,11 @@ from real import WELCOME, Chat, Peer, Terminal, need
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Chat]:
     need("telnet")
-    options = ("--flood", "off", "--max-per-address", "0")
-    with Chat(tmp_path_factory.mktemp("chat"), *options) as chat:
+    with Chat(tmp_path, "--flood", "off", "--max-per-address", "0", warm=False) as chat:
         yield chat
-
-
-@pytest.fixture(autouse=True)
-def everyone_goes_home(chat: Chat) -> Iterator[None]:
-    yield
-    chat.go_home()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class Doors:
         self.path = str(directory / "chat.sock")
         self.chat = Chat(
             directory,
-            *("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ)),
+            *("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ), "--replay", "0"),
             ports=(
                 ANYWHERE,
                 "unix:chat.sock",

@@ -27,7 +27,7 @@ from real import (
 
 pytestmark = pytest.mark.real
 
-OPEN = ("--flood", "off", "--max-per-address", "0")
+OPEN = ("--flood", "off", "--max-per-address", "0", "--replay", "0")
 OPTIONS = (
     "port",
     "state",
@@ -39,9 +39,14 @@ OPTIONS = (
     "sendq",
     "idle-timeout",
     "drain",
+    "keep",
+    "keep-lines",
+    "replay",
 )
 PLACE = "takes 0 to 65535, or an endpoint such as tcp:8888:interface=127.0.0.1"
 LONG = "x" * 1000
+LEFT = {"motd.txt", "tcpchat.sqlite", "tcpchat.sqlite.lock"}
+"""What is left of a chat that was stopped in order, and of the message of the day."""
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +379,7 @@ def test_ctrl_c(terminal, tmp_path):
     terminal.press(b"\x03")
     peer.expect_end(FAREWELL)
     assert terminal.exit_code() == 0
-    assert [file.name for file in tmp_path.iterdir()] == ["motd.txt"]
+    assert {file.name for file in tmp_path.iterdir()} == LEFT
 
 
 def test_a_closed_terminal(terminal, tmp_path):
@@ -383,7 +388,7 @@ def test_a_closed_terminal(terminal, tmp_path):
     terminal.hang_up()
     peer.expect_end(FAREWELL)
     assert terminal.exit_code() == 0
-    assert [file.name for file in tmp_path.iterdir()] == ["motd.txt"]
+    assert {file.name for file in tmp_path.iterdir()} == LEFT
 
 
 def test_a_hangup_in_a_terminal_that_is_there(terminal, tmp_path):

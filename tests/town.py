@@ -1,14 +1,31 @@
-"""A small town of people who chat: the same scenarios on one node, and on two with delay."""
+"""A small town of people who chat: the same scenarios on every kind of backplane and store."""
 
 import json
+import os
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
 
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
-from twisted_chat.testing import DelayedBackplane, ManualClock, RecordingClient, rooms
+from twisted_chat.state.sqlite import SQLiteStore
+from twisted_chat.testing import (
+    DelayedBackplane,
+    ManualClock,
+    ManualWorker,
+    RecordingClient,
+    rooms,
+)
 
-KINDS = ("local", "delayed", "two nodes")
+KINDS = ("local", "delayed", "two nodes", "on disk")
+ALONE = ("local", "on disk")
+"""Those in which everything happens within the call, to one node."""
 
 
 @dataclass
@@ -55,12 +72,21 @@ class Town:
 
     def __init__(self, kind: str = "local", limits: Limits | None = None) -> None:
         self.clock = ManualClock()
-        backplane = None if kind == "local" else DelayedBackplane(self.clock)
+        backplane = DelayedBackplane(self.clock) if kind in ("delayed", "two nodes") else None
+        store = self._store() if kind == "on disk" else None
         number = 2 if kind == "two nodes" else 1
         self.nodes: list[Rooms] = [
-            rooms(self.clock, backplane, limits=limits) for _ in range(number)
+            rooms(self.clock, backplane, store, limits=limits) for _ in range(number)
         ]
+        if store is not None:
+            self.nodes[0].restore(store.open())
         self._arrivals = 0
+
+    def _store(self) -> SQLiteStore:
+        directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+        store = SQLiteStore(self.clock, directory / "state", worker=ManualWorker)
+        weakref.finalize(self, _demolish, store, self.clock, directory)
+        return store
 
     def arrives(self, *lines: str, echo: bool = False) -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
@@ -72,8 +98,28 @@ class Town:
         guest.types(*lines)
         return guest
 
+    def passes(self, seconds: float) -> None:
+        """Let time go by, and all happen that it brings about."""
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end:
+            self.clock.advance(min(0.01, end - self.clock.seconds()))
+            self.clock.turn()
+
+    def settles(self, asked: Any) -> Any:
+        """Wait for an answer, and give it."""
+        answers: list[Any] = []
+        ensureDeferred(asked).addCallback(answers.append)
+        self.clock.turn()
+        return answers[0]
+
     def enters(self, name: str, room: str = "tea") -> Guest:
         """Have someone come in, take a name and enter a room."""
         guest = self.arrives(f"/nick {name}", f"/join {room}")
         self.clock.turn()
         return guest
+
+
+def _demolish(store: SQLiteStore, clock: ManualClock, directory: Path) -> None:
+    ensureDeferred(store.close())
+    clock.turn()
+    shutil.rmtree(directory)

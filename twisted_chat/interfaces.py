@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.events import Event, Line, Shown
+    from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.room import Room
 
@@ -74,10 +75,8 @@ class IDelivery(Interface):
         """Drop whatever waits for ``person``, who has gone."""
 
 
-class IStore(Interface):
-    """What outlives the moment: the lines said in each room."""
-
-    backlog: int = Attribute("how many records wait to be kept")
+class IHistory(Interface):
+    """What was said in each room."""
 
     def record(event: "Line") -> None:
         """Keep a line; one whose ``id`` is kept already is ignored."""
@@ -90,8 +89,44 @@ class IStore(Interface):
         :param since: UTC seconds; older lines are left out.
         """
 
+    def search(room: int, words: Sequence[str], limit: int) -> Awaitable[Sequence["Line"]]:
+        """Give the newest lines of a room that hold all ``words``, newest first.
+
+        :param words: in any letter case, each anywhere in a line.
+        :param limit: how many at most.
+        """
+
+    def forget(identity: str, until: int) -> None:
+        """Erase what someone has said, in any room.
+
+        :param identity: of a person, as events have it.
+        :param until: the id of the last event that is meant.
+        """
+
     def erase(room: int) -> None:
-        """Forget all lines of a room."""
+        """Erase a room, and all lines of it."""
+
+
+class IStore(IHistory):
+    """What outlives the moment: rooms, and what was said in them."""
+
+    backlog: int = Attribute("about how many bytes wait to be kept")
+
+    def open() -> "Kept":
+        """Begin, before anything else is asked; may take its time.
+
+        :returns: what is left of earlier times.
+        :raises StateError: it cannot be.
+        """
+
+    def keep(room: "KeptRoom") -> None:
+        """Keep a room as it is now."""
+
+    def condition() -> Sequence[str]:
+        """Tell in words how safe it is what people say; each is a line."""
+
+    def close() -> Awaitable[None]:
+        """End, once all that waits is kept or cannot be."""
 
 
 class IBackplane(Interface):
@@ -103,6 +138,9 @@ class IBackplane(Interface):
         :param admit: raises `ChatError` for an event that may not be.
         :param apply: changes the state; called once for each event on each node.
         """
+
+    def resume(after: int) -> None:
+        """Give no id that is not above ``after``, the last of an earlier time."""
 
     def publish(event: "Event") -> None:
         """Number ``event`` and have it applied: what cannot be refused."""

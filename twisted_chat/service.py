@@ -9,6 +9,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,6 +19,7 @@ from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.wire.turn import end_of_turn
 
+TIDY_SECONDS = 60.0
 FAREWELL = "the server is going down. goodbye"
 
 
@@ -74,8 +76,9 @@ class Listener(Service):
 class ChatService(MultiService):
     """A chat on some ports: ``ChatService(reactor, ["tcp:8888"]).setServiceParent(application)``.
 
-    It opens no file, handles no signal and ends no process; what it knows is in memory, unless
-    a store is given.  Once stopped it stays so: what it knew of people has gone with them.
+    It handles no signal and ends no process; what it knows is in memory, unless a store is
+    given, which it opens when it starts.  Once stopped it stays so: what it knew of people has
+    gone with them.
     """
 
     log = Logger()
@@ -99,6 +102,8 @@ class ChatService(MultiService):
         self._stopped = False
         self.rooms = assemble(reactor, limits, store, backplane, self._turn)
         self.factory = ChatFactory(reactor, self.rooms)
+        self._tidying = LoopingCall(self.rooms.tidy)
+        self._tidying.clock = reactor
         self.listeners: Sequence[Listener] = [
             Listener(reactor, description, self.factory) for description in ports
         ]
@@ -111,6 +116,8 @@ class ChatService(MultiService):
 
     def startService(self) -> None:
         self._refuse_restart()
+        self.rooms.restore(self.rooms.store.open())
+        self._tidying.start(TIDY_SECONDS, now=False)
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
@@ -128,9 +135,12 @@ class ChatService(MultiService):
         await gone
         if hurry.active():
             hurry.cancel()
+        await self.rooms.store.close()
         self._turn.close()
 
     def stopService(self) -> "Deferred[None]":
         self.running = 0
         self._stopped = True
+        if self._tidying.running:
+            self._tidying.stop()
         return Deferred.fromCoroutine(self._stop())

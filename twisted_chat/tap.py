@@ -18,13 +18,20 @@ from typing import Any, NoReturn, TypeVar
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from twisted_chat.chat.limits import Limits
+from twisted_chat.chat import duration
+from twisted_chat.chat.kept import StateError
+from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
 from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.interfaces import IStore
 from twisted_chat.service import ChatService
+from twisted_chat.state.sqlite import SQLiteStore
 
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
 
+STATE = "tcpchat.sqlite"
+"""The file that keeps the chat, unless another is named."""
+STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 
 T = TypeVar("T")
@@ -36,7 +43,13 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = "A chat server: people reach it with telnet."
     optParameters = [
-        ["state", None, ":memory:", "where the chat is kept; :memory: keeps nothing"],
+        [
+            "state",
+            None,
+            None,
+            "file that keeps the chat; :memory: keeps nothing "
+            "[default: tcpchat.sqlite in the run directory]",
+        ],
         ["motd", None, None, "file with the message of the day"],
         ["max-line", None, 1024, "bytes in a line"],
         ["flood", None, "5/20", "lines a second and burst of one connection, or off"],
@@ -45,8 +58,13 @@ class Options(usage.Options):
         ["sendq", None, 1048576, "bytes waiting for one slow reader"],
         ["idle-timeout", None, 0, "seconds of silence; 0: never"],
         ["drain", None, 5, "seconds that a stop in order may take"],
+        ["keep", None, "30d", "how long history is kept: 90s, 10m, 2h, 30d"],
+        ["keep-lines", None, 1000000, "how many lines of a room are kept"],
+        ["replay", None, REPLAYED, "lines of the past that who enters a room is shown"],
     ]
     limits: Limits
+    keep_seconds: int
+    keep_lines: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,11 +95,13 @@ class Options(usage.Options):
             _give_up(str(error))
 
     def postOptions(self) -> None:
-        if self["state"] != ":memory:":
-            _refuse("state", self["state"], "takes :memory:, until there is a store on disk")
         self["port"] = self["port"] or ["tcp:8888"]
+        # twistd may change the directory before files are opened
+        if self["state"] == "":
+            _refuse("state", "", "takes a file, or :memory:")
+        if self["state"] not in (None, ":memory:"):
+            self["state"] = str(Path(self["state"]).absolute())
         if self["motd"] is not None:
-            # twistd may change the directory before it is read
             self["motd"] = Path(self["motd"]).absolute()
             self._read("motd", _motd, "a file of UTF-8 text")
         self.limits = Limits(
@@ -92,7 +112,12 @@ class Options(usage.Options):
             sendq=self._read("sendq", _number(4096, 1 << 30), "4096 to 1073741824 bytes"),
             idle_timeout=self._read("idle-timeout", _seconds, "seconds, 0 for never"),
             drain=self._read("drain", _seconds, "seconds"),
+            replay=self._read(
+                "replay", _number(0, REPLAYED_AT_MOST), f"0 to {REPLAYED_AT_MOST} lines"
+            ),
         )
+        self.keep_seconds = self._read("keep", duration.parse, "a time such as 10m, 2h or 30d")
+        self.keep_lines = self._read("keep-lines", _number(1, 1 << 40), "a number of lines")
 
     def _read(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
         try:
@@ -115,7 +140,8 @@ class ChatProcess(ChatService):
     """A chat that is a process of its own."""
 
     def __init__(self, reactor: Any, options: Options) -> None:
-        super().__init__(reactor, options["port"], options.limits)
+        super().__init__(reactor, options["port"], options.limits, _store(reactor, options))
+        self._state = options["state"] or STATE
         self._motd: Path | None = options["motd"]
         self._twistd = getattr(options, "parent", None) or {}
         self._has_terminal = False
@@ -125,13 +151,16 @@ class ChatProcess(ChatService):
         try:
             super().privilegedStartService()
         except (CannotListenError, ValueError) as error:
-            self._fail_to_start(error)
+            self._fail_to_start(_port_words(error))
 
     def startService(self) -> None:
         self._has_terminal = _terminal_is_there()  # not before: a daemon has left it
         self._keep_within_descriptors()
         self._read_motd()
-        super().startService()
+        try:
+            super().startService()
+        except StateError as error:
+            self._fail_to_start(f"--state {self._state}: {error}. takes {STATE_FILE}")
         self._reactor.callWhenRunning(self._begin)
 
     def _begin(self) -> None:
@@ -181,8 +210,7 @@ class ChatProcess(ChatService):
         if not 0 < self.rooms.limits.max_connections <= room:
             self.rooms.limits = replace(self.rooms.limits, max_connections=room)
 
-    def _fail_to_start(self, error: Exception) -> NoReturn:
-        words = _start_words(error)
+    def _fail_to_start(self, words: str) -> NoReturn:
         if not self._twistd.get("nodaemon", True):
             # The shell waits for word from the daemon; twistd gives it, for exceptions only.
             raise RuntimeError(words) from None
@@ -192,7 +220,20 @@ class ChatProcess(ChatService):
         _give_up(words)
 
 
-def _start_words(error: Exception) -> str:
+def _store(reactor: Any, options: Options) -> IStore | None:
+    """Make the store that the options name; None for memory.  It is opened later."""
+    if options["state"] == ":memory:":
+        return None
+    return SQLiteStore(
+        reactor,
+        # relative, if it is by default: to the directory in which twistd runs by then
+        Path(options["state"] or STATE),
+        keep_seconds=options.keep_seconds,
+        keep_lines=options.keep_lines,
+    )
+
+
+def _port_words(error: Exception) -> str:
     if isinstance(error, CannotListenError):
         # a lock file that is taken comes as mere text
         why = getattr(error.socketError, "strerror", None) or error.socketError

@@ -3,9 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 from copy import copy
+from functools import partial
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_chat.assembly import assemble
@@ -14,6 +18,8 @@ from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.interfaces import IBackplane, IClient, IFormat, IStore
 from twisted_chat.wire.text import PLAIN
+
+T = TypeVar("T")
 
 
 class ManualClock(Clock):
@@ -64,6 +70,37 @@ class RecordingClient:
         return lines[:-1]
 
 
+class ManualWorker:
+    """Does things at the end of the turn, in this thread; give it to a store as its ``worker``."""
+
+    def __init__(self, clock: ManualClock, name: str = "") -> None:
+        self._clock = clock
+        self.name = name
+        self._hurried = False
+        self._resting: IDelayedCall | None = None
+
+    def do(self, task: Callable[[], T], rest: float = 0.0) -> "Deferred[T]":
+        done: Deferred[T] = Deferred()
+
+        def attempt() -> None:
+            try:
+                answer = partial(done.callback, task())
+            except Exception:
+                answer = partial(done.errback, Failure())
+            self._resting = self._clock.callLater(0 if self._hurried else rest, answer)
+
+        self._clock.end_of_turn(attempt)
+        return done
+
+    def hurry(self) -> None:
+        self._hurried = True
+        if self._resting and self._resting.active():
+            self._resting.reset(0)
+
+    def stop(self) -> None:
+        """Nothing: there is no thread."""
+
+
 @implementer(IBackplane)
 class DelayedBackplane:
     """Numbers and applies one turn later, on any number of nodes: as a cluster would.
@@ -79,6 +116,9 @@ class DelayedBackplane:
 
     def subscribe(self, admit: Callable[[Event], None], apply: Callable[[Event], None]) -> None:
         self._nodes.append((admit, apply))
+
+    def resume(self, after: int) -> None:
+        self._last = max(self._last, after)
 
     def publish(self, event: Event) -> None:
         self._send(event, None)

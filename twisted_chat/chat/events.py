@@ -113,6 +113,11 @@ class WentAway(Event):
     text: str | None
 
 
+@dataclass(slots=True)
+class Forgot(Event):
+    """Someone had everything erased that they have said."""
+
+
 Line: TypeAlias = Said | Emoted
 """What is kept as history."""
 

@@ -9,10 +9,16 @@ AWAY_LENGTH = 200
 REASON_LENGTH = 200
 IGNORED_PEOPLE = 100
 LISTED = 200
-REPLAYED_ON_JOINING = 10
+REPLAYED = 10
 REPLAYED_AT_MOST = 200
+FOUND_AT_MOST = 50
+SEARCHED_WORDS = 10
 PENDING_LINES = 100
-BACKLOG = 10_000
+DORMANT_SECONDS = 24 * 3600
+"""For so long people may come back to a room that is empty."""
+DORMANT_ROOMS = 100_000
+BACKLOG = 4 * 1024 * 1024
+"""Bytes that may wait for the store; above it those who talk are slowed."""
 BACKLOG_PAUSE = 0.05
 """Seconds for which someone who talks waits while the store has more than `BACKLOG` to do."""
 WAITING_OUTPUT = 256 * 1024 * 1024
@@ -38,6 +44,8 @@ class Limits:
     """Seconds of silence after which a connection is closed; 0 for never."""
     drain: float = 5
     """Seconds that a stop in order may take."""
+    replay: int = REPLAYED
+    """Lines of the past that are shown to who enters a room."""
 
 
 class Bucket:

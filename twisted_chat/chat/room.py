@@ -8,7 +8,7 @@ from twisted_chat.chat.roster import Roster
 class Room:
     """A room and who is in it.  Only `Rooms.apply` changes it."""
 
-    __slots__ = ("id", "members", "name", "roster", "topic")
+    __slots__ = ("id", "kept", "members", "name", "roster", "topic")
 
     def __init__(self, id: int, name: Name) -> None:  # noqa: A002
         """
@@ -17,6 +17,8 @@ class Room:
         self.id = id
         self.name = name
         self.topic = ""
+        self.kept = False
+        """Whether the store knows of it: only once there is something to keep."""
         self.members: dict[str, Person] = {}
         """By the id of the person, in the order of joining."""
         self.roster: Roster[Person] = Roster()

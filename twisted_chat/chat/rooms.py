@@ -11,6 +11,7 @@ from twisted_chat.chat.events import (
     ChatError,
     Emoted,
     Event,
+    Forgot,
     Joined,
     Left,
     Notice,
@@ -25,6 +26,7 @@ from twisted_chat.chat.events import (
     WentAway,
     Who,
 )
+from twisted_chat.chat.kept import Kept, KeptRooms
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.nametable import NameTable
 from twisted_chat.chat.numbers import Numbers
@@ -77,6 +79,7 @@ class Rooms:
         """The people who are on this node, by the id of the person."""
         self.rooms: dict[int, Room] = {}
         self.roster: Roster[Room] = Roster()
+        self._kept = KeptRooms(store)
         self._names: NameTable[Person] = NameTable()
         self._room_names: NameTable[Room] = NameTable()
         self._ignorers: dict[str, set[str]] = {}
@@ -93,8 +96,21 @@ class Rooms:
             Renamed: self._renamed,
             TopicSet: self._topic_set,
             WentAway: self._went_away,
+            Forgot: self._forgot,
         }
         backplane.subscribe(self.admit, self.apply)
+
+    # Beginning, and going on
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from what is left of an earlier process; nobody is here yet."""
+        self.backplane.resume(kept.last_id)
+        self._kept.restore(kept.rooms, self.clock())
+
+    def tidy(self) -> None:
+        """Erase the rooms to which nobody can come back any more; called now and then."""
+        # A minute later than `apply` has it, for another node's clock may be behind.
+        self._kept.erase_expired(self.clock() - 60)
 
     # Asking
 
@@ -174,6 +190,8 @@ class Rooms:
         if not room or not speaker:
             self._show(event.who.person, Refusal("not said: you are no longer in that room"))
             return
+        if not room.kept:
+            self._kept.keep(room)
         self.store.record(event)
         client = speaker.client
         deaf: tuple[Person, ...] = () if client is None or client.echo else (speaker,)
@@ -252,6 +270,7 @@ class Rooms:
     def _topic_set(self, event: TopicSet) -> None:
         if room := self.rooms.get(event.room):
             room.topic = event.text
+            self._kept.keep(room)
             self.delivery.to_room(room, event)
 
     def _went_away(self, event: WentAway) -> None:
@@ -261,6 +280,9 @@ class Rooms:
         person.away = event.text
         words = "you are back" if event.text is None else "you are marked as away"
         self.delivery.to_person(person, Notice(words))
+
+    def _forgot(self, event: Forgot) -> None:
+        self.store.forget(event.who.identity, event.id)
 
     # Parts of a change
 
@@ -274,24 +296,28 @@ class Rooms:
         room.roster.remove(person)
         person.room = None
         if not room.members:
-            self._unmake_room(room)
+            self._unmake_room(room, event.time)
             return
         left = Left(person.who, room.id, reason)
         left.id, left.time = event.id, event.time
         self.delivery.to_room(room, left)
 
     def _make_room(self, event: Joined) -> Room:
-        room = Room(event.id, names.room_name(event.name))
+        kept = self._kept.wake(event.name, event.time)
+        room = Room(kept.id if kept else event.id, names.room_name(event.name))
+        if kept:
+            room.topic = kept.topic
+            self._kept.keep(room)
         self.rooms[room.id] = room
         self._room_names.add(room)
         self.roster.add(room)
         return room
 
-    def _unmake_room(self, room: Room) -> None:
+    def _unmake_room(self, room: Room, now: float) -> None:
         del self.rooms[room.id]
         self._room_names.remove(room)
         self.roster.remove(room)
-        self.store.erase(room.id)
+        self._kept.sleep(room, now)
 
     def _name(self, person: Person, name: names.Name) -> None:
         person.name = name

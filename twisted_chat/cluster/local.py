@@ -15,18 +15,20 @@ class LocalBackplane:
     Ids begin with the time, in microseconds, so that they go on after a restart.
     """
 
-    def __init__(self, clock: Callable[[], float], after: int = 0) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         """
         :param clock: gives UTC seconds.
-        :param after: the last id that was ever given, as far as that is known.
         """
         self._clock = clock
-        self._last = max(after, int(clock() * 1_000_000))
+        self._last = int(clock() * 1_000_000)
         self._admit: Callable[[Event], None]
         self._apply: Callable[[Event], None]
 
     def subscribe(self, admit: Callable[[Event], None], apply: Callable[[Event], None]) -> None:
         self._admit, self._apply = admit, apply
+
+    def resume(self, after: int) -> None:
+        self._last = max(self._last, after)
 
     def publish(self, event: Event) -> None:
         self._last += 1

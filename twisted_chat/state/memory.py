@@ -1,4 +1,4 @@
-"""A store that forgets everything when the process ends."""
+"""A store that loses everything when the process ends."""
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from itertools import islice
 from zope.interface import implementer
 
 from twisted_chat.chat.events import Line
+from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.interfaces import IStore
+from twisted_chat.state.matching import Matcher
 
 
 @implementer(IStore)
@@ -29,6 +31,12 @@ class MemoryStore:
         self._kept = 0
         self._last = 0
 
+    def open(self) -> Kept:
+        return Kept()
+
+    def keep(self, room: KeptRoom) -> None:
+        """Nothing: rooms in memory are kept by the rules."""
+
     def record(self, event: Line) -> None:
         if event.id <= self._last:
             return
@@ -49,8 +57,28 @@ class MemoryStore:
         newest = (line for line in reversed(self._rooms.get(room, ())) if line.time >= since)
         return list(islice(newest, limit))[::-1]
 
+    async def search(self, room: int, words: Sequence[str], limit: int) -> Sequence[Line]:
+        matches = Matcher(words)
+        newest = reversed(self._rooms.get(room, ()))
+        return list(islice(filter(matches, newest), limit))
+
+    def forget(self, identity: str, until: int) -> None:
+        for room, lines in list(self._rooms.items()):
+            left = [line for line in lines if line.who.identity != identity or line.id > until]
+            self._kept -= len(lines) - len(left)
+            if left:
+                self._rooms[room] = deque(left, self._lines_per_room)
+            else:
+                del self._rooms[room]
+
     def erase(self, room: int) -> None:
         self._kept -= len(self._rooms.pop(room, ()))
+
+    def condition(self) -> Sequence[str]:
+        return ["what is said is kept in memory, and lost when the server ends"]
+
+    async def close(self) -> None:
+        """Nothing: there is nothing to let go of."""
 
     def _forget_one(self) -> None:
         """Drop the eldest line of the room that has been silent for longest."""

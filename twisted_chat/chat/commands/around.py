@@ -1,6 +1,5 @@
 """Commands for rooms: entering them, looking around in them."""
 
-import re
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
@@ -15,13 +14,11 @@ from twisted_chat.chat.events import (
     Shown,
     TopicSet,
 )
-from twisted_chat.chat.limits import LISTED, REPLAYED_AT_MOST, REPLAYED_ON_JOINING, TOPIC_LENGTH
+from twisted_chat.chat.limits import LISTED, TOPIC_LENGTH
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
     from twisted_chat.chat.session import Session
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @command(
@@ -54,7 +51,7 @@ async def join(session: "Session", room_name: str, _key: str = "") -> None:
 
 async def _past(session: "Session", room: int, before: int) -> Shown:
     try:
-        lines = await session.rooms.store.history(room, REPLAYED_ON_JOINING)
+        lines = await session.rooms.store.history(room, session.rooms.limits.replay)
     except Exception as error:
         session.rooms.trouble(error)
         return Notice("what was said before cannot be read now")
@@ -121,29 +118,3 @@ async def topic(session: "Session", text: str = "") -> None:
     if len(text) > TOPIC_LENGTH:
         raise ChatError(f"a topic holds at most {TOPIC_LENGTH} characters")
     await session.rooms.backplane.claim(TopicSet(session.who, room.id, text))
-
-
-@command(
-    "history",
-    usage="/history [N or 10m]",
-    help="show the last lines of the room: how many, or since when",
-    takes=1,
-    in_room=True,
-)
-async def history(session: "Session", span: str = "") -> None:
-    room = session.room
-    limit, since = _span(span, session.rooms.clock())
-    lines = session.heeded(await session.rooms.store.history(room.id, limit, since))
-    session.show(Replay(lines) if lines else Notice("nothing was said then"))
-
-
-def _span(span: str, now: float) -> tuple[int, float]:
-    """Read how much history is wanted: how many lines, and since when."""
-    if not span:
-        return REPLAYED_ON_JOINING, 0.0
-    found = re.fullmatch(r"([0-9]{1,6})([smhd]?)", span.lower())
-    if not found or not int(found[1]):
-        raise ChatError(f"{span} is no number and no time. usage: /history [N or 10m]")
-    if found[2]:
-        return REPLAYED_AT_MOST, now - int(found[1]) * _UNITS[found[2]]
-    return min(int(found[1]), REPLAYED_AT_MOST), 0.0

@@ -55,6 +55,7 @@ def limits(session: "Session") -> None:
             "and as many new ones a minute"
         ),
         Notice(f"you may be silent {_silence_words(set_.idle_timeout)}"),
+        *map(Notice, session.rooms.store.condition()),
     )
 
 

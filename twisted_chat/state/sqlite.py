@@ -1,0 +1,219 @@
+"""A store in an SQLite file.
+
+What is recorded is gathered while the last of it is being written, and then written in one
+transaction by a thread; two more threads read.  The reactor waits for none of them.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_chat.chat.events import ChatError, Line
+from twisted_chat.chat.kept import Kept, KeptRoom, StateError
+from twisted_chat.interfaces import IStore
+from twisted_chat.state import archive
+from twisted_chat.state.archive import Archive, Gone, Reading
+from twisted_chat.state.database import Database, ReadOnly
+from twisted_chat.state.journal import Journal
+from twisted_chat.state.matching import Matcher
+from twisted_chat.state.worker import IsWorker, Worker
+
+KEEP_SECONDS = 30 * 24 * 3600
+KEEP_LINES = 1_000_000
+RETRY_SECONDS = 1.0
+READ_SECONDS = 2.0
+CLOSE_SECONDS = 10.0
+TIDY_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+@implementer(IStore)
+class SQLiteStore:
+    """Keeps rooms and lines in a file."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        keep_lines: int = KEEP_LINES,
+        worker: Callable[[Any, str], IsWorker] = Worker,
+    ) -> None:
+        """
+        :param keep_seconds: for how long lines are kept.
+        :param keep_lines: how many lines of a room are kept; there may be a hundredth more.
+        :param worker: makes what does the waiting, of the reactor and a name.
+        """
+        self._reactor = reactor
+        self._keep_seconds = keep_seconds
+        self._keep_lines = keep_lines
+        self._writer, self._reader, self._searcher = self._workers = [
+            worker(reactor, f"tcpchat {task}") for task in ("writer", "reader", "searcher")
+        ]
+        self._database = Database(path)
+        self._archive = Archive(self._database)
+        self._past, self._searched = Reading(ReadOnly(path)), Reading(ReadOnly(path))
+        self._journal = Journal(reactor, self._archive, self._writer, self._recover, self._written)
+        self._last = 0
+        self._forgotten: dict[str, int] = {}
+        """Whose lines are not shown any more, up to an id; threads read it: never changed."""
+        self._added: Counter[int] = Counter()
+        """How many lines rooms have had since somebody looked whether these are too many."""
+        self._tidying = LoopingCall(lambda: ensureDeferred(self._tidy()))
+        self._tidying.clock = reactor
+
+    # Beginning and ending
+
+    def open(self) -> Kept:
+        self._database.open()
+        try:
+            kept = self._archive.kept()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise StateError(str(error)) from error
+        self._last = kept.last_id
+        self._tidying.start(TIDY_SECONDS, now=False)
+        self._journal.begin()
+        return kept
+
+    async def close(self) -> None:
+        if self._tidying.running:
+            self._tidying.stop()
+        try:
+            await ensureDeferred(self._close()).addTimeout(CLOSE_SECONDS, self._reactor)
+        except TookTooLong:
+            self.log.error("the disk does not answer; what was said last may be lost")
+
+    async def _close(self) -> None:
+        await self._journal.close()
+        await self._reader.do(self._past.close)
+        await self._searcher.do(self._searched.close)
+        await self._writer.do(self._database.close)
+        for worker in self._workers:
+            worker.stop()
+
+    # What is written
+
+    @property
+    def backlog(self) -> int:
+        return self._journal.backlog
+
+    def condition(self) -> Sequence[str]:
+        return self._journal.condition()
+
+    def keep(self, room: KeptRoom) -> None:
+        self._journal.execute(archive.keep(room))
+
+    def record(self, event: Line) -> None:
+        if event.id > self._last:
+            self._last = event.id
+            self._journal.record(event)
+
+    def forget(self, identity: str, until: int) -> None:
+        self._forgotten = {**self._forgotten, identity: until}
+        self._journal.execute(archive.forget(identity, until))
+
+    def erase(self, room: int) -> None:
+        self._added.pop(room, None)
+        self._journal.execute(archive.drop(room), archive.erase(room, self._last))
+
+    def _written(self, lines: list[Line], gone: list[Gone]) -> None:
+        self._added.update(map(attrgetter("room"), lines))
+        if gone:
+            over = dict(gone)
+            self._forgotten = {
+                identity: until
+                for identity, until in self._forgotten.items()
+                if until > over.get(identity, -1)
+            }
+
+    async def _recover(self) -> None:
+        """Make ready for another attempt to write."""
+        if await self._writer.do(self._database.is_open, RETRY_SECONDS):
+            return  # to open it anew would need the very room that may be missing
+        # The readers first: who has the file open last clears away what is beside it.
+        await self._reader.do(self._past.close)
+        await self._searcher.do(self._searched.close)
+        try:
+            await self._writer.do(self._database.reopen)
+        except (sqlite3.Error, OSError, StateError) as error:
+            self.log.debug("not yet: {error}", error=error)
+
+    # What is read
+
+    async def history(self, room: int, limit: int, since: float = 0.0) -> Sequence[Line]:
+        unsaved, forgotten = self._journal.unsaved(), self._forgotten
+
+        def read() -> list[Line]:
+            late = [line for line in unsaved if line.room == room and line.time >= since]
+            kept = self._past.history(room, limit, since)
+            return _together(kept, late, forgotten)
+
+        lines = await self._ask(self._reader, read)
+        return lines[max(0, len(lines) - limit) :]
+
+    async def search(self, room: int, words: Sequence[str], limit: int) -> Sequence[Line]:
+        unsaved, forgotten = self._journal.unsaved(), self._forgotten
+        matches = Matcher(words)
+
+        def read() -> list[Line]:
+            late = [line for line in unsaved if line.room == room and matches(line)]
+            kept = self._searched.search(room, matches.words, limit)
+            return _together(kept, late, forgotten)
+
+        lines = await self._ask(self._searcher, read)
+        return lines[::-1][:limit]
+
+    async def _ask(self, worker: IsWorker, read: Callable[[], T]) -> T:
+        """Read something.
+
+        :raises ChatError: that cannot be done now.
+        """
+        try:
+            return await worker.do(read).addTimeout(READ_SECONDS, self._reactor)
+        except (sqlite3.Error, OSError, TookTooLong) as error:
+            self.log.warn("cannot read what was said: {error}", error=error)
+            raise ChatError("what was said before cannot be read now") from error
+
+    # What is not kept any longer
+
+    async def _tidy(self) -> None:
+        """Have lines erased that are too old, and those too many."""
+        enough_to_look = max(1, self._keep_lines // 100)
+        busy = [room for room, added in self._added.items() if added >= enough_to_look]
+        before = self._reactor.seconds() - self._keep_seconds
+        try:
+            surplus = await self._searcher.do(partial(self._surplus, before, self._last, busy))
+        except (sqlite3.Error, OSError) as error:
+            self.log.warn("cannot look for what is too old: {error}", error=error)
+            return
+        for room in busy:
+            del self._added[room]
+        for room, until in surplus:
+            self._journal.execute(archive.erase(room, until))
+
+    def _surplus(self, before: float, until: int, busy: list[int]) -> list[tuple[int, int]]:
+        too_old = self._searched.too_old(before, until)
+        return too_old + self._searched.too_many(busy, self._keep_lines)
+
+
+def _together(kept: Iterable[Line], late: Iterable[Line], forgotten: dict[str, int]) -> list[Line]:
+    """Put together what is in the file and what is not yet, in order."""
+    lines = {line.id: line for line in (*kept, *late)}
+    return [
+        line for _, line in sorted(lines.items()) if line.id > forgotten.get(line.who.identity, -1)
+    ]
