@@ -13,6 +13,8 @@ from twisted_chat.state.database import Database, ReadOnly
 
 ROWS = 100
 """Lines in one statement: a statement for each would give up the interpreter lock for each."""
+CHECK_SECONDS = 1.0
+"""For so long nobody looks whether the file is still there."""
 SLICE = 2000
 """Lines that are looked at to be erased in one transaction."""
 SEARCHED_LINES = 200_000
@@ -67,6 +69,8 @@ class Archive:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seen = -CHECK_SECONDS
+        self._erasing = True  # an earlier process may have left something to erase
         self._place: tuple[int, int] | None = None
         """How far the pass has come that looks for the lines of the forgotten."""
 
@@ -89,15 +93,33 @@ class Archive:
         ).fetchone() or (0,)
         return Kept(last, rooms)
 
-    def write(self, lines: Sequence[Line], statements: Iterable[Statement]) -> list[Gone] | None:
+    def write(self, lines: Sequence[Line], statements: Collection[Statement]) -> list[Gone] | None:
         """Write in one transaction, with a slice of what is to be erased.
 
         :returns: of whom nothing is left now; None if there is nothing to be erased.
         :raises sqlite3.Error, OSError: nothing was written.
         """
-        connection = self._database.connection
+        self._see_to_the_file(lines)
+        if statements:
+            self._erasing = True
+        elif len(lines) <= ROWS and not self._erasing:
+            self._insert(lines)  # is a transaction in itself
+            return None
+        return self._write_together(lines, statements)
+
+    def _see_to_the_file(self, lines: Sequence[Line]) -> None:
+        """Look now and then whether the file is still where it was."""
+        now = lines[0].time if lines else 0.0
+        if 0.0 <= now - self._seen < CHECK_SECONDS:
+            return
         if not self._database.is_open():
             raise FileNotFoundError("the file was removed")
+        self._seen = now
+
+    def _write_together(
+        self, lines: Sequence[Line], statements: Iterable[Statement]
+    ) -> list[Gone] | None:
+        connection = self._database.connection
         place = self._place
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -112,7 +134,8 @@ class Archive:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return forgotten if erasing or forgetting or forgotten else None
+        self._erasing = erasing or forgetting or bool(forgotten)
+        return forgotten if self._erasing else None
 
     def _insert(self, lines: Sequence[Line]) -> None:
         for begin in range(0, len(lines), ROWS):

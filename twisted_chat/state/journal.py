@@ -16,8 +16,8 @@ from twisted_chat.state.archive import Archive, Gone, Statement
 from twisted_chat.state.worker import IsWorker
 from twisted_chat.state.worst import Worst
 
-GATHER_SECONDS = 0.005
-"""Between two transactions: each has a cost of its own, and is worth some lines."""
+GATHER_SECONDS = 0.015
+"""From one transaction to the next: each has a cost of its own, and is worth some lines."""
 STALLED_SECONDS = 5.0
 """A disk that takes longer than this for one transaction has failed."""
 HELD = 64 * 1024 * 1024

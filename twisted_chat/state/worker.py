@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from threading import Event, Thread
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ class IsWorker(Protocol):
     def do(self, task: Callable[[], T], rest: float = 0.0) -> "Deferred[T]":
         """Have ``task`` done once all before it are; what it gives comes after a rest.
 
-        :param rest: seconds in which nothing else is done.
+        :param rest: seconds, from the beginning of the task, in which nothing else is done.
         """
 
     def hurry(self) -> None:
@@ -48,14 +49,15 @@ class Worker:
         done: Deferred[T] = Deferred()
 
         def attempt() -> None:
+            end = monotonic() + rest
             try:
                 result = task()
             except Exception:
                 answer = partial(done.errback, Failure())
             else:
                 answer = partial(done.callback, result)
-            if rest:
-                self._hurry.wait(rest)
+            if rest and (left := end - monotonic()) > 0:
+                self._hurry.wait(left)
             self._reactor.callFromThread(answer)
 
         self._tasks.put(attempt)
