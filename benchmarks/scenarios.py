@@ -40,6 +40,7 @@ PERCENTILES = (P50, P90, P99, P999)
 OURS = ("tcpchat",)
 _PIPELINED = {"members": 100, "window": 256}
 _ONE = {"members": 100, "window": 1}
+_TEN = {**_ONE, "talkers": 10}
 _PACED = {"members": 100, "rate": 500}
 _LONG = {"rate": 50, "size": 900, "milliseconds": 5000}
 _CROWD = {"at_once": 500, "milliseconds": 3000}
@@ -63,7 +64,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "ten-talkers": Scenario(
         "Ten talkers, each of whom waits until every member has heard the line",
-        {"100 members": {**_ONE, "talkers": 10}},
+        {"100 members": _TEN},
         (SPEED,),
     ),
     "latency": Scenario(
@@ -137,6 +138,12 @@ SCENARIOS: dict[str, Scenario] = {
         {"pipelined": _PIPELINED, "one at a time": _ONE},
         (SPEED,),
         servers=("tcpchat", "tcpchat --flood 1000000/1000000"),
+    ),
+    "disk": Scenario(
+        "What it costs to keep every line on disk; nats-server keeps nothing",
+        {"pipelined": _PIPELINED, "one at a time": _ONE, "ten talkers": _TEN},
+        (SPEED,),
+        servers=("tcpchat --state chat.sqlite", "tcpchat", "nats-server"),
     ),
 }
 

@@ -36,14 +36,14 @@ def _twistd() -> str:
     return str(beside) if beside.exists() else "twistd"
 
 
-def _tcpchat(*, reactor: str = "", flood: str = "off") -> Server:
+def _tcpchat(*, reactor: str = "", flood: str = "off", state: str = ":memory:") -> Server:
     return Server(
         "chat",
         (
             *(_twistd(), "-n", "--pidfile=", "--logfile", "{directory}/log"),
             *(("--reactor", reactor) if reactor else ()),
             *("tcpchat", "--port", "tcp:{port}:interface=127.0.0.1:backlog=4096"),
-            *("--state", ":memory:", "--flood", flood, "--max-per-address", "0"),
+            *("--state", state, "--flood", flood, "--max-per-address", "0"),
         ),
     )
 
@@ -75,6 +75,7 @@ SERVERS: dict[str, Server] = {
         "irc", ("ngircd", "-n", "-f", "{directory}/ngircd.conf"), {"ngircd.conf": _NGIRCD}
     ),
     "tcpchat --flood 1000000/1000000": _tcpchat(flood="1000000/1000000"),
+    "tcpchat --state chat.sqlite": _tcpchat(state="{directory}/chat.sqlite"),
     "tcpchat --reactor epoll": _tcpchat(reactor="epoll"),
     "tcpchat --reactor poll": _tcpchat(reactor="poll"),
     "tcpchat --reactor select": _tcpchat(reactor="select"),

@@ -4,6 +4,7 @@ import resource
 import select
 import signal
 import socket
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
@@ -124,6 +126,14 @@ class Process:
         self.service.startService()
         self.reactor.turn()
         return self
+
+    def closes_the_file(self):
+        """Let the threads of the store end."""
+        closing = ensureDeferred(self.service.rooms.store.close())
+        deadline = time.monotonic() + 15
+        while not closing.called:
+            assert time.monotonic() < deadline
+            self.reactor.turn()
 
     def gets(self, number):
         """Get a signal, and let the turn end."""
@@ -299,6 +309,30 @@ def test_making_the_service_opens_nothing(machine):
     assert process.reactor.tcpServers == []
     assert process.reactor.getReaders() == []
     assert (machine.handlers, machine.descriptors) == ({}, (1024, 4096))
+
+
+def test_the_file_is_opened_when_the_service_starts(machine, tmp_path, monkeypatch):
+    """Not before: by then twistd has forked, changed directory, and given up its privileges."""
+    monkeypatch.chdir(tmp_path)
+    process = Process(machine, "--state", "elsewhere.sqlite")
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    process.service.privilegedStartService()
+    assert list(tmp_path.rglob("*sqlite*")) == []
+    process.service.startService()
+    assert (tmp_path / "elsewhere.sqlite").exists()
+    process.closes_the_file()
+
+
+def test_without_a_name_the_file_is_in_the_run_directory(machine, tmp_path, monkeypatch):
+    """Which is where the process is by the time it starts."""
+    process = Process(machine)
+    process.service = tap.makeService(parse(), process.reactor)
+    monkeypatch.chdir(tmp_path)
+    process.service.privilegedStartService()
+    process.service.startService()
+    assert (tmp_path / "tcpchat.sqlite").exists()
+    process.closes_the_file()
 
 
 def test_the_service_runs_on_the_global_reactor_by_default():
