@@ -89,7 +89,7 @@ def desk(tmp_path):
 
 def test_what_comes_together_is_written_together(desk):
     """One transaction for all that has come meanwhile, one after the other."""
-    desk.passes(1)
+    desk.passes(0.5)
     desk.says(1)
     desk.says(2, 3)
     assert desk.on_disk() == []
@@ -233,7 +233,7 @@ def test_a_disk_that_does_not_answer(tmp_path, logged_failures):
     desk.end()
     desk.store = SQLiteStore(desk.clock, desk.path, worker=StuckWorker)
     desk.store.open()
-    desk.passes(1)
+    desk.passes(0.5)
     stuck.append(None)
     desk.says(1, 2)
     assert desk.store.backlog > 0
@@ -352,7 +352,7 @@ def test_much_is_erased_in_slices(tmp_path, monkeypatch):
     desk.store.keep(KeptRoom(1, "tea", "", None))
     desk.says(*range(1, 1001))
     desk.says(*range(1001, 1101), room=2)
-    desk.passes(1)
+    desk.passes(0.5)
     desk.store.erase(1)
     desk.clock.turn()
     assert len(desk.on_disk()) == 1000

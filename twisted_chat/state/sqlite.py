@@ -34,6 +34,7 @@ RETRY_SECONDS = 1.0
 READ_SECONDS = 2.0
 CLOSE_SECONDS = 10.0
 TIDY_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -74,7 +75,8 @@ class SQLiteStore:
         self._added: Counter[int] = Counter()
         """How many lines rooms have had since somebody looked whether these are too many."""
         self._tidying = LoopingCall(lambda: ensureDeferred(self._tidy()))
-        self._tidying.clock = reactor
+        self._looking = LoopingCall(self._journal.begin)  # which sees whether the file is there
+        self._looking.clock = self._tidying.clock = reactor
 
     # Beginning and ending
 
@@ -87,12 +89,13 @@ class SQLiteStore:
             raise StateError(str(error)) from error
         self._last = kept.last_id
         self._tidying.start(TIDY_SECONDS, now=False)
-        self._journal.begin()
+        self._looking.start(LOOK_SECONDS)
         return kept
 
     async def close(self) -> None:
-        if self._tidying.running:
-            self._tidying.stop()
+        for loop in (self._tidying, self._looking):
+            if loop.running:
+                loop.stop()
         try:
             await ensureDeferred(self._close()).addTimeout(CLOSE_SECONDS, self._reactor)
         except TookTooLong:
