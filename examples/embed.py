@@ -72,6 +72,9 @@ class Window(Service):
         """Take whole lines from the chat."""
         self.lines.extend(data.decode().split("\r\n")[:-1])
 
+    def conceal(self, hidden: bool) -> None:
+        """Nothing: nobody types here."""
+
     def close(self, reason: str) -> None:
         """Take note that the chat is over: with the process, here."""
 

@@ -240,7 +240,7 @@ def test_without_a_connection_nothing_is_written(opened):
 def test_a_reader_cannot_write(opened, path):
     """It sees what is written, and changes nothing."""
     opened(FIRST)
-    reader = ReadOnly(path)
+    reader = ReadOnly(Database(path))
     assert reader.one("SELECT name FROM things", ()) == "one"
     with pytest.raises(sqlite3.OperationalError):
         reader.one("INSERT INTO things VALUES ('two') RETURNING name", ())
@@ -250,7 +250,7 @@ def test_a_reader_cannot_write(opened, path):
 
 def test_a_reader_makes_no_file(path):
     """Without a file there is nothing to read."""
-    reader = ReadOnly(path)
+    reader = ReadOnly(Database(path))
     with pytest.raises(sqlite3.OperationalError):
         reader.one("SELECT 1 FROM things", ())
     reader.close()

@@ -12,7 +12,7 @@ HOUSE = Path(twisted_chat.__file__).parent
 FLOORS = [
     {"chat", "interfaces"},
     {"wire"},
-    {"state", "cluster"},
+    {"state", "cluster", "accounts"},
     {"assembly"},
     {"doors"},
     {"service"},

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 from zope.interface.verify import verifyObject
 
+from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import Emoted, Said, Who
 from twisted_chat.chat.kept import Kept
+from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IHistory, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.state.sqlite import SQLiteStore
@@ -34,6 +36,8 @@ class Shelf:
         answers = []
         ensureDeferred(asked).addCallback(answers.append)
         self.clock.turn()
+        if not answers:  # it waits for the disk, which rests
+            self.written()
         return answers[0]
 
     def written(self):
@@ -216,6 +220,27 @@ def test_forgetting_again(shelves):
     assert shelves.history() == [3]
     shelves.written()
     assert shelves.history() == [3]
+
+
+RECORD = AccountRecord("@żółw", "Żółw", "$argon2id$...", 12.5)
+
+
+def test_an_account(shelf):
+    """It is found by each of the keys of its name, as it was kept last, until it is dropped."""
+    keys = Name.of("Żółw").keys
+    assert shelf.answer(shelf.store.account(keys)) is None
+    shelf.answer(shelf.store.keep_account(RECORD))
+    assert shelf.answer(shelf.store.account(keys)) == RECORD
+    for key in keys:
+        assert shelf.answer(shelf.store.account((key,))) == RECORD
+    assert shelf.answer(shelf.store.account(("żółwik",))) is None
+    other = RECORD._replace(secret="other")
+    shelf.answer(shelf.store.keep_account(other))
+    assert shelf.answer(shelf.store.account(keys)) == other
+    shelf.answer(shelf.store.drop_account(RECORD.id))
+    assert shelf.answer(shelf.store.account(keys)) is None
+    shelf.answer(shelf.store.keep_account(RECORD))
+    assert shelf.answer(shelf.store.account(keys)) == RECORD
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

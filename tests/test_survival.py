@@ -1,11 +1,15 @@
 """Promise 3, against the real process: what was shown is there after a crash, and after a stop."""
 
+import os
+import pwd
 import random
 import re
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,12 +17,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from real import ANYWHERE, SECONDS, Chat, Peer, twistd, wait_until
+from real import ANYWHERE, SECONDS, Chat, Peer, Process, twistd, wait_until
 
 pytestmark = pytest.mark.real
 
 OPEN = ("--flood", "off", "--max-per-address", "0", "--sendq", "100000000")
 STATE = "tcpchat.sqlite"
+TAKES = "takes a file of one chat, in a directory that can be written, or :memory:"
 TALKERS = 3
 CRASHES = 6
 HANDED_OVER = 0.1
@@ -180,20 +185,17 @@ def read_until(peer: Peer, word: str) -> str:
     return line
 
 
-def start(directory: Path, *options: str) -> tuple[int, str]:
+def command(*options: str, as_nobody: bool = False) -> list[str]:
+    """Give what starts a chat, with another log."""
+    user = ["--uid", "nobody", "--gid", "nogroup"] if as_nobody else []
+    ours = ["tcpchat", "--port", ANYWHERE, *options]
+    return [twistd(), "-n", "--pidfile=", "--logfile", "log2", *user, *ours]
+
+
+def start(directory: Path, *options: str, as_nobody: bool = False) -> tuple[int, str]:
     """Start a chat that cannot; give its exit code and its last line."""
     done = subprocess.run(
-        [
-            twistd(),
-            "-n",
-            "--pidfile=",
-            "--logfile",
-            "log2",
-            "tcpchat",
-            "--port",
-            ANYWHERE,
-            *options,
-        ],
+        command(*options, as_nobody=as_nobody),
         cwd=directory,
         capture_output=True,
         text=True,
@@ -205,11 +207,10 @@ def start(directory: Path, *options: str) -> tuple[int, str]:
 
 def test_two_servers_on_one_file(tmp_path):
     """The second ends with one line, and the first does not notice."""
-    takes = "takes a file of one chat, in a directory that can be written, or :memory:"
     with Chat(tmp_path, warm=False) as chat:
         code, line = start(tmp_path)
         assert code == 1
-        assert line == f"tcpchat: --state {STATE}: another server has it open. {takes}"
+        assert line == f"tcpchat: --state {STATE}: another server has it open. {TAKES}"
         chat.enter("ann")
 
 
@@ -221,6 +222,42 @@ def test_a_file_that_is_not_ours(tmp_path):
     assert code == 1
     assert line.startswith(f"tcpchat: --state {file}: is no file of this chat. takes a file of")
     assert file.read_text() == "buy tea"
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """One that everybody can get to, and only root can write."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def test_without_privileges_the_file_is_not_roots(open_directory):
+    """It is made by who the chat becomes, not by who starts it."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(open_directory, nobody, -1)
+    chat = Process(subprocess.Popen(command(as_nobody=True), cwd=open_directory))
+    try:
+        log = open_directory / "log2"
+        wait_until(lambda: log.exists() and "people reach it" in log.read_text(), "a chat")
+        files = list(open_directory.glob(f"{STATE}*"))
+        assert len(files) == 4  # itself, -wal, -shm and .lock
+        assert {file.stat().st_uid for file in files} == {nobody}
+        chat.signal(signal.SIGTERM)
+        assert chat.exit_code() == 0
+    finally:
+        chat.end()
+
+
+def test_a_directory_that_cannot_be_written(open_directory):
+    """It is refused in one line, and nothing is made there."""
+    code, line = start(open_directory, as_nobody=True)
+    assert code == 1
+    assert line == f"tcpchat: --state {STATE}: Permission denied. {TAKES}"
+    assert not list(open_directory.glob(f"{STATE}*"))
 
 
 def test_a_disk_that_takes_no_more_and_comes_back(tmp_path):

@@ -183,6 +183,17 @@ def test_telnet_never_reaches_the_chat(noise):
     finds(b"/ni" + noise + b"ck bob\r" + noise + b"\nhi\r" + noise + b"\0", b"/nick bob", b"hi")
 
 
+def test_what_agrees_to_conceal_is_not_answered():
+    """Whoever says DO ECHO to our WILL is not told WONT, or the password would be shown."""
+    scanner = Scanner(1024)
+    scanner.concealed()
+    assert scanner.feed(IAC + DO + b"\x01secret\r\n" + IAC + DONT + b"\x01") == [b"secret"]
+    assert scanner.feed(IAC + DO + b"\x01") == [Reply(IAC + WONT + b"\x01")]
+    scanner.concealed()
+    scanner = Scanner.from_record(json.loads(json.dumps(scanner.to_record())), 1024)
+    assert scanner.feed(IAC + DO + b"\x03" + IAC + DO + b"\x01") == [Reply(IAC + WONT + b"\x03")]
+
+
 @pytest.mark.parametrize(("asked", "answer"), [(DO, WONT), (WILL, DONT)])
 @pytest.mark.parametrize("option", [b"\x01", TIMING_MARK, b"\x22", b"\r", b"\n", b"\0", b"\xff"])
 def test_options_are_refused(asked, answer, option):

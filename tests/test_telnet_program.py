@@ -219,3 +219,25 @@ def test_a_closed_window(chat, bob):
     bob.hang_up()
     ann.expect("> bob has left the room")
     ann.asks("/who", "> here: ann")
+
+
+PASSWORD = "correct horse"
+
+
+def test_a_password_is_not_shown(chat, bob):
+    """It is asked for, typed, and never on the screen; afterwards what is typed is shown again."""
+    asked = "> type the password. telnet does not show it, other programs may"
+    bob.asks("/nick bob", "> all right, I will call you bob")
+    bob.asks("/register", asked)
+    bob.press(f"{PASSWORD}\r".encode())
+    bob.expect("", "> bob is yours now. /login bob brings you back")
+    bob.asks("/logout", "> you are logged out, and called anonymous")
+    bob.asks("/login bob", asked)
+    bob.press(b"wrong horse\r")
+    bob.expect("", "err: that is not the password of that name")
+    bob.asks("/login bob", asked)
+    bob.press(f"{PASSWORD}\r".encode())
+    bob.expect("", "> welcome back, bob. you are logged in")
+    bob.asks("/join tea", "> welcome to tea", "> here: bob")
+    everything = b"".join(file.read_bytes() for file in chat.directory.iterdir() if file.is_file())
+    assert b"horse" not in everything

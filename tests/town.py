@@ -5,15 +5,17 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
+from twisted_chat.state.memory import MemoryStore
 from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import (
     DelayedBackplane,
@@ -23,9 +25,17 @@ from twisted_chat.testing import (
     rooms,
 )
 
+T = TypeVar("T")
 KINDS = ("local", "delayed", "two nodes", "on disk")
 ALONE = ("local", "on disk")
 """Those in which everything happens within the call, to one node."""
+
+
+class Tireless(ManualWorker):
+    """Never rests, so that what waits for the disk happens within the turn."""
+
+    def do(self, task: Callable[[], T], rest: float = 0.0) -> "Deferred[T]":
+        return super().do(task)
 
 
 @dataclass
@@ -73,18 +83,17 @@ class Town:
     def __init__(self, kind: str = "local", limits: Limits | None = None) -> None:
         self.clock = ManualClock()
         backplane = DelayedBackplane(self.clock) if kind in ("delayed", "two nodes") else None
-        store = self._store() if kind == "on disk" else None
+        store = self._store() if kind == "on disk" else MemoryStore()  # which nodes share
         number = 2 if kind == "two nodes" else 1
         self.nodes: list[Rooms] = [
             rooms(self.clock, backplane, store, limits=limits) for _ in range(number)
         ]
-        if store is not None:
-            self.nodes[0].restore(store.open())
+        self.nodes[0].restore(store.open())
         self._arrivals = 0
 
     def _store(self) -> SQLiteStore:
         directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-        store = SQLiteStore(self.clock, directory / "state", worker=ManualWorker)
+        store = SQLiteStore(self.clock, directory / "state", worker=Tireless)
         weakref.finalize(self, _demolish, store, self.clock, directory)
         return store
 

@@ -2,11 +2,13 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat  <-  wire, state, cluster  <-  assembly  <-  doors  <-  service  <-  tap
+    interfaces, chat  <-  wire, state, accounts, cluster  <-  assembly
+                      <-  doors  <-  service  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``state``     what outlives the moment.
+``accounts``  who people are, and how they prove it.
 ``cluster``   the one order of events, on one node or on many.
 ``assembly``  puts these together, and is the only one that knows them all.
 ``doors``     the ways in: each file there gives the chat `IClient`\\ s.

@@ -9,13 +9,18 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_chat.accounts.gate import Gate
+from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.interfaces import IBackplane, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IStore
 from twisted_chat.state.memory import MemoryStore
+from twisted_chat.state.worker import Worker
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
+
+HASHES_AT_ONCE = 2
 
 _log = Logger()
 
@@ -23,18 +28,22 @@ _log = Logger()
 def assemble(
     reactor: Any,
     limits: Limits | None = None,
+    *,
     store: IStore | None = None,
     backplane: IBackplane | None = None,
     turn: Callable[[Callable[[], None]], None] | None = None,
+    accounts: IAccounts | None = None,
 ) -> Rooms:
     """Make a chat; what is left out is that of a single node which keeps nothing.
 
     :param reactor: gives the time, and calls at the end of a turn.
     :param turn: calls a function at the end of the reactor's turn.
     """
+    store = store or MemoryStore()
     return Rooms(
         backplane=backplane or LocalBackplane(reactor.seconds),
-        store=store or MemoryStore(),
+        store=store,
+        accounts=accounts or Gate(store, Hasher(_hashing_threads(reactor)), reactor.seconds),
         delivery=Delivery(turn or end_of_turn(reactor), _trouble),
         clock=reactor.seconds,
         start=_start,
@@ -43,6 +52,11 @@ def assemble(
         limits=limits,
         version=version("twisted-chat"),
     )
+
+
+def _hashing_threads(reactor: Any) -> list[Worker]:
+    """Give as many as may hash at once: each takes a processor, and much memory."""
+    return [Worker(reactor, f"tcpchat hasher {number}") for number in range(HASHES_AT_ONCE)]
 
 
 def _start(running: Coroutine[Any, Any, None]) -> None:

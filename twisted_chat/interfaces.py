@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from twisted_chat.chat.account import Account, AccountRecord
     from twisted_chat.chat.events import Event, Line, Shown
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
@@ -42,6 +43,9 @@ class IClient(Interface):
 
     def send(data: bytes) -> None:
         """Take ``data`` for the person; never blocks, never raises, bounded by the provider."""
+
+    def conceal(hidden: bool) -> None:
+        """Have what is typed not shown, or shown again, as far as that can be."""
 
     def close(reason: str) -> None:
         """Let out what waits, then end the connection.
@@ -122,11 +126,49 @@ class IStore(IHistory):
     def keep(room: "KeptRoom") -> None:
         """Keep a room as it is now."""
 
+    def account(keys: Sequence[str]) -> "Awaitable[AccountRecord | None]":
+        """Find the account that is called so, or looks like it.
+
+        :param keys: those of a name; one is enough.
+        :raises ChatError: it cannot be read now.
+        """
+
+    def keep_account(record: "AccountRecord") -> Awaitable[None]:
+        """Keep an account as it is now; done once it is safe.
+
+        :raises ChatError: it cannot be kept now.
+        """
+
+    def drop_account(id_: str) -> Awaitable[None]:
+        """Keep an account no longer; done once that is safe."""
+
     def condition() -> Sequence[str]:
         """Tell in words how safe it is what people say; each is a line."""
 
     def close() -> Awaitable[None]:
         """End, once all that waits is kept or cannot be."""
+
+
+class IAccounts(Interface):
+    """Who people are, and how they prove it.  What is refused raises `ChatError`."""
+
+    def register(name: str, password: str, address: str) -> "Awaitable[Account]":
+        """Make an account.
+
+        :param address: what counts as one place to come from; empty if that does not matter.
+        """
+
+    def login(name: str, password: str, address: str) -> "Awaitable[Account]":
+        """Tell whose password that is."""
+
+    def change(account: str, password: str) -> Awaitable[None]:
+        """Have another password from now on.
+
+        :param account: the id of the account.
+        """
+
+    def remove(account: str) -> Awaitable[None]:
+        """Have the account no more."""
 
 
 class IBackplane(Interface):

@@ -100,7 +100,7 @@ class ChatService(MultiService):
         self._reactor = reactor
         self._turn = end_of_turn(reactor)
         self._stopped = False
-        self.rooms = assemble(reactor, limits, store, backplane, self._turn)
+        self.rooms = assemble(reactor, limits, store=store, backplane=backplane, turn=self._turn)
         self.factory = ChatFactory(reactor, self.rooms)
         self._tidying = LoopingCall(self.rooms.tidy)
         self._tidying.clock = reactor

@@ -12,11 +12,14 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_chat.accounts.gate import Gate
+from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.assembly import assemble
 from twisted_chat.chat.events import ChatError, Event
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.interfaces import IBackplane, IClient, IFormat, IStore
+from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.text import PLAIN
 
 T = TypeVar("T")
@@ -53,12 +56,16 @@ class RecordingClient:
         self.format = format
         self.echo = echo
         self.received = b""
+        self.concealed = False
         self.closed: str | None = None
         """Why it was closed, None while it is open."""
 
     def send(self, data: bytes) -> None:
         if self.closed is None:
             self.received += data
+
+    def conceal(self, hidden: bool) -> None:
+        self.concealed = hidden
 
     def close(self, reason: str) -> None:
         self.closed = reason
@@ -157,4 +164,14 @@ def rooms(
     """Make a chat on a manual clock; without flood control, unless ``limits`` say so."""
     clock = clock or ManualClock()
     limits = limits or Limits(flood=None)
-    return assemble(clock, limits, store, backplane, turn=clock.end_of_turn)
+    store = store or MemoryStore()
+    quick = Hasher([ManualWorker(clock)], time_cost=1, memory_cost=8, parallelism=1)
+    accounts = Gate(store, quick, clock.seconds)
+    return assemble(
+        clock,
+        limits,
+        store=store,
+        backplane=backplane,
+        turn=clock.end_of_turn,
+        accounts=accounts,
+    )

@@ -19,8 +19,9 @@ class Who(NamedTuple):
     """A person, as they were shown when the event was made."""
 
     person: str
-    """The id of the person: one connection's, never used again."""
+    """The id of the person, never used again."""
     account: str | None
+    """The id of the account; it begins with ``@``, as no id of a person does."""
     name: str
 
     @property
@@ -111,6 +112,21 @@ class WentAway(Event):
     """Someone is away, or with None for ``text`` back."""
 
     text: str | None
+
+
+@dataclass(slots=True)
+class LoggedIn(Event):
+    """Someone has proved who they are; a guest who goes by their name makes way."""
+
+    account: str
+    """The id of the account."""
+    name: str
+    """What the account is called."""
+
+
+@dataclass(slots=True)
+class LoggedOut(Event):
+    """Someone is a guest again, and has the name of a stranger."""
 
 
 @dataclass(slots=True)

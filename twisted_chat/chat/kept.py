@@ -52,6 +52,8 @@ class KeptRooms:
             if room.empty_since is None:  # that process did not end in order
                 room = room._replace(empty_since=now)
                 self._store.keep(room)
+            if elder := self._dormant.pop(fold(room.name), None):
+                self._store.erase(elder.id)
             self._dormant[fold(room.name)] = room
 
     def keep(self, room: "Room") -> None:

@@ -43,6 +43,11 @@ class NameTable(Generic[Owner]):
                 raise ChatError(f'"{name.text}" is taken')
             raise ChatError(f'"{name.text}" looks like "{owner.name.text}", which is taken')
 
+    def holders(self, name: Name) -> list[Owner]:
+        """Give those who share a key with a name, each once."""
+        found = (self._owners.get(key) for key in name.keys)
+        return list({id(owner): owner for owner in found if owner is not None}.values())
+
     def add(self, owner: Owner) -> None:
         """Take the name of ``owner`` as theirs."""
         self._owners.update(dict.fromkeys(owner.name.keys, owner))

@@ -14,6 +14,8 @@ from twisted_chat.chat.events import (
     Forgot,
     Joined,
     Left,
+    LoggedIn,
+    LoggedOut,
     Notice,
     Quit,
     Refusal,
@@ -28,13 +30,15 @@ from twisted_chat.chat.events import (
 )
 from twisted_chat.chat.kept import Kept, KeptRooms
 from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.logins import Logins
+from twisted_chat.chat.names import Name
 from twisted_chat.chat.nametable import NameTable
-from twisted_chat.chat.numbers import Numbers
+from twisted_chat.chat.naming import Naming
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.room import Room
 from twisted_chat.chat.roster import Roster
 from twisted_chat.chat.session import Session
-from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IClient, IDelivery, IStore
 
 
 class Rooms:
@@ -53,6 +57,7 @@ class Rooms:
         start: Callable[[Coroutine[Any, Any, None]], object],
         trouble: Callable[[BaseException], None],
         incarnation: str,
+        accounts: IAccounts,
         limits: Limits | None = None,
         commands: Mapping[str, Command] = COMMANDS,
         version: str = "",
@@ -69,6 +74,7 @@ class Rooms:
         self.clock = clock
         self.start = start
         self.trouble = trouble
+        self.accounts = accounts
         self.limits = limits or Limits()
         self.commands = commands
         self.version = version
@@ -80,10 +86,10 @@ class Rooms:
         self.rooms: dict[int, Room] = {}
         self.roster: Roster[Room] = Roster()
         self._kept = KeptRooms(store)
-        self._names: NameTable[Person] = NameTable()
+        self.naming = Naming()
+        self.logins = Logins(self)
         self._room_names: NameTable[Room] = NameTable()
         self._ignorers: dict[str, set[str]] = {}
-        self._numbers = Numbers()
         self._person_ids = (f"{incarnation}.{number}" for number in count(1))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
@@ -94,6 +100,8 @@ class Rooms:
             Joined: self._joined,
             Left: self._left,
             Renamed: self._renamed,
+            LoggedIn: self.logins.logged_in,
+            LoggedOut: self.logins.logged_out,
             TopicSet: self._topic_set,
             WentAway: self._went_away,
             Forgot: self._forgot,
@@ -119,7 +127,7 @@ class Rooms:
 
         :raises ChatError: nobody is called so.
         """
-        person = self._names.find(name)
+        person = self.naming.find(name)
         if person is None:
             raise ChatError(f"there is nobody called {name}")
         return person
@@ -142,19 +150,24 @@ class Rooms:
         if event.who.person not in self.people:
             raise ChatError("you are not here any more")
         if isinstance(event, Renamed):
-            self._names.refuse_taken(names.nick(event.name), self.people[event.who.person])
+            self.naming.refuse_taken(names.nick(event.name), self.people[event.who.person])
+        elif isinstance(event, LoggedIn):
+            self.logins.admit(event)
         elif isinstance(event, Joined):
             name = names.room_name(event.name)
             self._room_names.refuse_taken(name, self._room_names.find(name.text))
 
     # Coming and going
 
-    def connect(self, client: IClient, wake: Callable[[], None] = lambda: None) -> Session:
+    def connect(
+        self, client: IClient, wake: Callable[[], None] = lambda: None, address: str = ""
+    ) -> Session:
         """Let someone in.
 
         :param wake: called when a session that was busy takes lines again.
+        :param address: what counts as one place to come from; empty if that does not matter.
         """
-        session = Session(next(self._person_ids), client, self, wake)
+        session = Session(next(self._person_ids), client, self, wake, address)
         self.sessions[session.id] = session
         self.backplane.publish(Arrived(Who(session.id, None, "")))
         return session
@@ -217,22 +230,16 @@ class Rooms:
     def _arrived(self, event: Arrived) -> None:
         session = self.sessions.get(event.who.person)
         person = session.person if session else Person(event.who, event.time, None)
-        person.number = self._numbers.take()
-        name = names.stranger(person.number)
-        self._name(person, names.Name(name, (name,), name))
+        self.naming.give_stranger(person)
         self.people[person.who.person] = person
         if session:
             session.arrived()
 
     def _quit(self, event: Quit) -> None:
-        person = self.people.pop(event.who.person, None)
-        if person is None:
-            return
-        self._out(person, event, event.reason)
-        self._release_name(person)
-        self.delivery.forget(person)
-        self.sessions.pop(person.who.person, None)
-        self._ignorers.pop(person.who.person, None)
+        person = self.people.get(event.who.person)
+        if person:
+            self.remove(person, event, event.reason)
+            self.sessions.pop(person.who.person, None)
 
     def _joined(self, event: Joined) -> None:
         person = self.people.get(event.who.person)
@@ -256,16 +263,8 @@ class Rooms:
         person = self.people.get(event.who.person)
         if person is None:
             return
-        if person.room:
-            person.room.roster.remove(person)
-        self._release_name(person)
-        self._name(person, names.nick(event.name))
-        if person.room:
-            person.room.roster.add(person)
         self.delivery.to_person(person, Notice(f"all right, I will call you {event.name}"))
-        if person.room:
-            event.room = person.room.id
-            self.delivery.to_room(person.room, event, (person,))
+        self.rename(person, names.nick(event.name), event)
 
     def _topic_set(self, event: TopicSet) -> None:
         if room := self.rooms.get(event.room):
@@ -285,6 +284,30 @@ class Rooms:
         self.store.forget(event.who.identity, event.id)
 
     # Parts of a change
+
+    def remove(self, person: Person, event: Event, reason: str = "") -> None:
+        """Take someone out of the chat, as part of ``event``."""
+        self._out(person, event, reason)
+        del self.people[person.who.person]
+        self.naming.release(person)
+        self.logins.forget(person)
+        self.delivery.forget(person)
+        self._ignorers.pop(person.who.person, None)
+
+    def rename(self, person: Person, name: Name | None, event: Event) -> None:
+        """Give someone a name, or that of a stranger, as part of ``event``."""
+        before, room = person.who, person.room
+        if room:
+            room.roster.remove(person)
+        if name:
+            self.naming.give(person, name)
+        else:
+            self.naming.give_stranger(person)
+        if room:
+            room.roster.add(person)
+            renamed = Renamed(before, room.id, person.name.text)
+            renamed.id, renamed.time = event.id, event.time
+            self.delivery.to_room(room, renamed, (person,))
 
     def _out(self, person: Person, event: Event, reason: str = "") -> None:
         """Take someone out of the room they are in, if any, as part of ``event``."""
@@ -318,17 +341,6 @@ class Rooms:
         self._room_names.remove(room)
         self.roster.remove(room)
         self._kept.sleep(room, now)
-
-    def _name(self, person: Person, name: names.Name) -> None:
-        person.name = name
-        person.who = person.who._replace(name=name.text)
-        self._names.add(person)
-
-    def _release_name(self, person: Person) -> None:
-        self._names.remove(person)
-        if person.number:
-            self._numbers.give_back(person.number)
-            person.number = 0
 
     def _ignoring(self, who: Who, members: dict[str, Person]) -> tuple[Person, ...]:
         return tuple(members[one] for one in self._ignorers[who.identity] if one in members)

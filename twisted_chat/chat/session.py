@@ -30,6 +30,8 @@ class Session:
         "_pending",
         "_resuming",
         "_wake",
+        "address",
+        "asked",
         "client",
         "ended",
         "id",
@@ -47,12 +49,15 @@ class Session:
         client: "IClient",
         rooms: "Rooms",
         wake: Callable[[], None],
+        address: str = "",
     ) -> None:
         """
         :param id: of the person.
         :param wake: called when a session that was busy takes lines again.
+        :param address: what counts as one place to come from; empty if that does not matter.
         """
         self.id = id
+        self.address = address
         self.client = client
         self.rooms = rooms
         self.person = Person(Who(id, None, ""), rooms.clock(), client)
@@ -60,6 +65,8 @@ class Session:
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
+        self.asked = ""
+        """What the next line completes: a command without the password that it takes."""
         self.ignored: dict[str, str] = {}
         """The names of those ignored, as they were then, by identity."""
         self._wake = wake
@@ -105,7 +112,11 @@ class Session:
 
     def _obey(self, line: str, clean: bool) -> None:
         try:
-            command, rest = self._parse(line if clean else self._cleaned(line))
+            if not clean:
+                line = self._cleaned(line)
+            if self.asked:
+                line = self._completed(line)
+            command, rest = self._parse(line)
             if self._bucket is not None:
                 self._bucket.spend(command.cost, self.rooms.clock())
             command.guard(self)
@@ -133,6 +144,17 @@ class Session:
             self._charge(1)
             raise ChatError(f"unknown command: {word}. /help lists them")
         return command, rest
+
+    def ask_password(self, beginning: str) -> None:
+        """Take the next line for the end of one that begins so, and do not have it shown."""
+        self.asked = beginning
+        self.client.conceal(True)
+        self.show(Notice("type the password. telnet does not show it, other programs may"))
+
+    def _completed(self, line: str) -> str:
+        line, self.asked = f"{self.asked} {line}", ""
+        self.client.conceal(False)
+        return line
 
     def _charge(self, cost: int) -> None:
         if self._bucket is not None:
@@ -251,6 +273,21 @@ class Session:
         self.person.client = None
         self.client.close(farewell)
 
+    def give_way(self, farewell: str) -> None:
+        """End, but leave the person here: another connection goes on as them."""
+        self.show(Refusal(farewell))
+        self.rooms.delivery.settle(self.person)
+        self.ended = True
+        self.client.close(farewell)
+
+    def become(self, person: Person, earlier: "Session | None") -> None:
+        """Go on as someone who is here already, with the settings of their session."""
+        self.person = person
+        self.id = person.who.person
+        if earlier:
+            self.reply_to, self.ignored = earlier.reply_to, earlier.ignored
+            self.adapt(zone=earlier.zone, quiet=earlier.quiet)
+
     def end(self, reason: str = "") -> None:
         """Take note that the connection is over; a second time does nothing."""
         if self.ended:
@@ -273,6 +310,7 @@ class Session:
             "person": self.id,
             "zone": self.zone,
             "quiet": self.quiet,
+            "asked": self.asked,
             "reply_to": self.reply_to and list(self.reply_to),
             "ignored": self.ignored,
             "allowance": self._bucket and self._bucket.tokens,
@@ -296,6 +334,7 @@ class Session:
         session.person = rooms.people[session.id]
         session.person.client = client
         session.adapt(zone=record["zone"], quiet=record["quiet"])
+        session.asked = record["asked"]
         session.reply_to = Who(*record["reply_to"]) if record["reply_to"] else None
         session.ignored = dict(record["ignored"])
         for identity in session.ignored:

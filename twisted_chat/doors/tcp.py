@@ -16,13 +16,13 @@ from twisted_chat.chat.events import Notice, Refusal
 from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
-from twisted_chat.doors.address import Admission
+from twisted_chat.doors.address import Admission, origin
 from twisted_chat.doors.deadlines import Deadlines
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.interfaces import IClient, IFormat
 from twisted_chat.wire import http
 from twisted_chat.wire.outbox import Outbox, Waiting, outbox
-from twisted_chat.wire.telnet import Found, Reply, Scanner, Signal
+from twisted_chat.wire.telnet import CONCEAL, REVEAL, Found, Reply, Scanner, Signal
 from twisted_chat.wire.text import PLAIN
 
 LINES_A_TURN = 512
@@ -69,7 +69,7 @@ class ChatProtocol(LineReceiver):
         self._outbox: Outbox = outbox(
             self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
         )
-        self._session = factory.rooms.connect(self, self._proceed)
+        self._session = factory.rooms.connect(self, self._proceed, origin(self.address) or "")
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._found.clear()
@@ -183,6 +183,11 @@ class ChatProtocol(LineReceiver):
 
     def send(self, data: bytes) -> None:
         self._outbox.send(data)
+
+    def conceal(self, hidden: bool) -> None:
+        if hidden:
+            self._scanner.concealed()
+        self._outbox.send(CONCEAL if hidden else REVEAL)
 
     def sendLine(self, line: bytes) -> None:
         self._outbox.send(line + self.delimiter)

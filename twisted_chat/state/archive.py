@@ -20,6 +20,10 @@ SLICE = 2000
 SEARCHED_LINES = 200_000
 """Of a room, the newest, in which a search looks."""
 
+_LARGEST = (1 << 63) - 1
+_NOT_FORGOTTEN = """coalesce(
+    (SELECT value FROM json_each(?1) WHERE key = coalesce(account, person)), -1) < id"""
+
 
 class Statement(NamedTuple):
     """Something to be done in SQL."""
@@ -36,6 +40,11 @@ def keep(room: KeptRoom) -> Statement:
 def drop(room: int) -> Statement:
     """Have a room known no more; its lines are to be erased as well."""
     return Statement("DELETE FROM rooms WHERE id = ?", (room,))
+
+
+def erase_all(room: int) -> Statement:
+    """Have all lines of a room erased."""
+    return Statement(f"INSERT OR REPLACE INTO erasures VALUES (?, {_LARGEST})", (room,))
 
 
 def erase(room: int, until: int) -> Statement:
@@ -71,6 +80,8 @@ class Archive:
         self._database = database
         self._seen = -CHECK_SECONDS
         self._erasing = True  # an earlier process may have left something to erase
+        self._unclean = False
+        """Whether what was forgotten may still lie in the file beside the file."""
         self._place: tuple[int, int] | None = None
         """How far the pass has come that looks for the lines of the forgotten."""
 
@@ -91,7 +102,11 @@ class Archive:
             "SELECT max(id, coalesce((SELECT max(id) FROM lines WHERE room = rooms.id), 0)) "
             "FROM rooms ORDER BY 1 DESC LIMIT 1"
         ).fetchone() or (0,)
-        return Kept(last, rooms)
+        return Kept(max([last, *self.forgotten().values()]), rooms)
+
+    def forgotten(self) -> dict[str, int]:
+        """Give whose lines are still to be erased, up to which id."""
+        return dict(self._database.connection.execute("SELECT identity, until FROM forgotten"))
 
     def write(self, lines: Sequence[Line], statements: Collection[Statement]) -> list[Gone] | None:
         """Write in one transaction, with a slice of what is to be erased.
@@ -108,13 +123,15 @@ class Archive:
         return self._write_together(lines, statements)
 
     def _see_to_the_file(self, lines: Sequence[Line]) -> None:
-        """Look now and then whether the file is still where it was."""
-        now = lines[0].time if lines else 0.0
-        if 0.0 <= now - self._seen < CHECK_SECONDS:
+        """Look now and then whether the file is still where it was, and clean."""
+        if lines and 0.0 <= lines[0].time - self._seen < CHECK_SECONDS:
             return
         if not self._database.is_open():
             raise FileNotFoundError("the file was removed")
-        self._seen = now
+        if lines:
+            self._seen = lines[0].time
+        if self._unclean:
+            self._unclean = not self._database.checkpoint()
 
     def _write_together(
         self, lines: Sequence[Line], statements: Iterable[Statement]
@@ -134,6 +151,7 @@ class Archive:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._unclean = self._unclean or bool(forgotten)
         self._erasing = erasing or forgetting or bool(forgotten)
         return forgotten if self._erasing else None
 
@@ -203,33 +221,40 @@ class Reading:
     def __init__(self, file: ReadOnly) -> None:
         self._file = file
 
-    def history(self, room: int, limit: int, since: float) -> list[Line]:
-        """Give the newest lines of a room, oldest first."""
+    def history(
+        self, room: int, limit: int, since: float, until: int, forgotten: dict[str, int]
+    ) -> list[Line]:
+        """Give the newest lines of a room up to an id, oldest first.
+
+        :param forgotten: whose lines are left out, up to which id.
+        """
         return self._lines(
             room,
-            "SELECT * FROM (SELECT * FROM lines WHERE room = ? ORDER BY id DESC LIMIT ?) "
-            "WHERE time >= ?",
-            (room, limit, since),
+            f"SELECT * FROM (SELECT * FROM lines WHERE {_NOT_FORGOTTEN} "
+            "AND room = ? AND id <= ? ORDER BY id DESC LIMIT ?) WHERE time >= ?",
+            (json.dumps(forgotten), room, until, limit, since),
         )
 
-    def search(self, room: int, folded_words: Sequence[str], limit: int) -> list[Line]:
+    def search(
+        self, room: int, folded_words: Sequence[str], limit: int, forgotten: dict[str, int]
+    ) -> list[Line]:
         """Give the newest lines with all of some words, oldest first."""
         words = " AND ".join(["instr(coalesce(folded, lower(text)), ?)"] * len(folded_words))
         return self._lines(
             room,
-            "SELECT * FROM (SELECT * FROM lines WHERE room = ? ORDER BY id DESC LIMIT ?) "
-            f"WHERE {words} LIMIT ?",
-            (room, SEARCHED_LINES, *folded_words, limit),
+            "SELECT * FROM (SELECT * FROM lines WHERE room = ?2 ORDER BY id DESC LIMIT ?3) "
+            f"WHERE {words} AND {_NOT_FORGOTTEN} LIMIT ?",
+            (json.dumps(forgotten), room, SEARCHED_LINES, *folded_words, limit),
         )
 
-    def too_old(self, before: float, until: int) -> list[tuple[int, int]]:
+    def too_old(self, before: float) -> list[tuple[int, int]]:
         """Give the rooms with lines from before some time, and the id up to which they are."""
         return self._pairs(
             "SELECT json_group_array(json_array(id, coalesce("
             "(SELECT id - 1 FROM lines WHERE room = rooms.id AND time >= ?1 ORDER BY id LIMIT 1), "
-            "?2))) FROM rooms "
+            "(SELECT max(id) FROM lines WHERE room = rooms.id)))) FROM rooms "
             "WHERE (SELECT time FROM lines WHERE room = rooms.id ORDER BY id LIMIT 1) < ?1",
-            (before, until),
+            (before,),
         )
 
     def too_many(self, rooms: Collection[int], most: int) -> list[tuple[int, int]]:
@@ -255,9 +280,6 @@ class Reading:
 
     def _pairs(self, query: str, parameters: Sequence[object]) -> list[tuple[int, int]]:
         return [(room, until) for room, until in json.loads(self._file.one(query, parameters))]
-
-
-_LARGEST = (1 << 63) - 1
 
 
 def _row(line: Line) -> tuple[object, ...]:

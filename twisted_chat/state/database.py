@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +15,7 @@ APPLICATION_ID = 0x54434854
 """``TCHT``: tells a file of ours (https://sqlite.org/pragma.html#pragma_application_id)."""
 BUSY_SECONDS = 5.0
 """How long to wait for someone who looks into the file with another program."""
+_PRIVATE = 0o600
 
 
 def migrations() -> list[str]:
@@ -51,8 +52,8 @@ class Database:
 
         :raises StateError: that cannot be.
         """
-        self.path = self.path.resolve()  # SQLite names what is beside it so
         try:
+            self.path = Path(os.path.realpath(self.path))  # SQLite names what is beside it so
             self._take_lock()
             self._connect()
         except (sqlite3.Error, OSError) as error:
@@ -74,6 +75,7 @@ class Database:
 
         :raises sqlite3.Error, OSError, StateError: not yet.
         """
+        self._take_lock()  # which may have been removed along with it
         if self._connection is not None and not self.is_open():
             self._write_again()
         self._disconnect()
@@ -83,16 +85,34 @@ class Database:
         """Tell whether there is a connection, and to the file that is there."""
         return self._connection is not None and self._inodes() == self._opened
 
+    def checkpoint(self) -> bool:
+        """Leave nothing in the ``-wal`` file; tell whether nobody was reading it just then."""
+        connection = self.connection
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            return False
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        return not busy
+
     def _inodes(self) -> list[tuple[int, int] | None]:
-        return [_inode(self.path), _inode(_beside(self.path, "-wal"))]
+        return [_inode(_beside(self.path, ending)) for ending in ("", "-wal", ".lock")]
 
     def _take_lock(self) -> None:
         # Beside the file, not on it: closing any descriptor of it would end SQLite's own locks.
-        self._lock = os.open(_beside(self.path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(_beside(self.path, ".lock"), os.O_RDWR | os.O_CREAT, _PRIVATE)
+        spare: int | None = lock
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._lock is None or not os.path.sameopenfile(lock, self._lock):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock, spare = lock, self._lock
         except BlockingIOError:
             raise StateError("another server has it open") from None
+        finally:
+            if spare is not None:
+                os.close(spare)
 
     def _connect(self) -> None:
         _make_private(self.path)
@@ -105,6 +125,10 @@ class Database:
             if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
                 raise StateError("is no file of this chat") from None
             raise
+        # A backup that was put here may have been for everyone.
+        for ending in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError, PermissionError):  # not there, or not ours
+                _beside(self.path, ending).chmod(_PRIVATE)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")  # what was forgotten is not left lying
@@ -144,7 +168,6 @@ class Database:
         """Write what the removed file holds, for it is still open, where it was."""
         fresh = _beside(self.path, ".new")
         _copy(self.connection, fresh)
-        self._disconnect()
         for ending in ("-wal", "-shm"):
             _beside(self.path, ending).unlink(missing_ok=True)
         if _inode(self.path) not in (None, self._opened[0]):  # somebody put another one there
@@ -155,8 +178,8 @@ class Database:
 class ReadOnly:
     """A connection for reading, opened when it is first needed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._connection: sqlite3.Connection | None = None
 
     def one(self, query: str, parameters: Sequence[object]) -> str:
@@ -180,7 +203,7 @@ class ReadOnly:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = sqlite3.connect(
-                f"file:{quote(str(self._path))}?mode=rw",  # which makes no file
+                f"file:{quote(bytes(self._database.path))}?mode=rw",  # which makes no file
                 uri=True,
                 timeout=BUSY_SECONDS,
                 isolation_level=None,
@@ -206,7 +229,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 def _make_private(path: Path) -> None:
     """Make a file that nobody else can read; SQLite gives those beside it the same mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE))
 
 
 def _copy(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,6 +22,8 @@ STALLED_SECONDS = 5.0
 """A disk that takes longer than this for one transaction has failed."""
 HELD = 64 * 1024 * 1024
 """Bytes that may wait while the disk fails; what is more is lost."""
+SPARE = 16 * 1024 * 1024
+"""Bytes for what is to be done besides, as to forget somebody, when no more lines are held."""
 OVERHEAD = 200
 """Bytes that a record takes besides its text, about."""
 
@@ -34,10 +36,12 @@ class Batch(NamedTuple):
 
     lines: list[Line]
     statements: Statements
+    anxious: list[Deferred[None]]
+    """Those who want to know when this is safe."""
     size: int
 
 
-_NOTHING = Batch([], {}, 0)
+_NOTHING = Batch([], {}, [], 0)
 
 
 class Journal:
@@ -65,6 +69,7 @@ class Journal:
         self._written = written
         self._lines: list[Line] = []
         self._statements: Statements = {}
+        self._anxious: list[Deferred[None]] = []
         self._underway = _NOTHING
         self._size = 0
         """Of all that waits, in bytes."""
@@ -83,7 +88,8 @@ class Journal:
     def record(self, line: Line) -> None:
         """Have a line written."""
         size = len(line.text) + OVERHEAD
-        if self._is_full(size):
+        if self._size + size > HELD:
+            self._lost += 1
             return
         self._size += size
         self._lines.append(line)
@@ -93,12 +99,22 @@ class Journal:
         """Have something else done, after the lines that were recorded before."""
         for statement in statements:
             key = statement.sql, statement.parameters[0]
-            if key not in self._statements:
-                if self._is_full(OVERHEAD):
+            if self._statements.pop(key, None) is None:
+                if self._size + OVERHEAD > HELD + SPARE:
                     continue
                 self._size += OVERHEAD
-            self._statements[key] = statement
+            self._statements[key] = statement  # after what may undo the one before
         self.begin()
+
+    def safe(self) -> "Deferred[None]":
+        """Tell when all is on disk that was to be written until now.
+
+        It fails with an `OSError` if that is lost.
+        """
+        safe: Deferred[None] = Deferred()
+        self._anxious.append(safe)
+        self.begin()
+        return safe
 
     def begin(self) -> None:
         """Write what waits, and go on with what an earlier process has left to do."""
@@ -126,12 +142,6 @@ class Journal:
         if self._writing is not None:
             await self._writing
 
-    def _is_full(self, size: int) -> bool:
-        """Tell whether there is no room for something, which is lost then."""
-        full = self._size + size > HELD
-        self._lost += full
-        return full
-
     async def _write_all(self) -> None:
         """Write until nothing is left to do."""
         more = True
@@ -147,12 +157,13 @@ class Journal:
                 more = gone is not None and not self._closing
             if stalled.active():
                 stalled.cancel()
-            more = more or bool(self._lines or self._statements)
+            more = more or bool(self._lines or self._statements or self._anxious)
         self._writing = None
 
     def _take(self) -> Batch:
-        batch = self._underway = Batch(self._lines, self._statements, self._size)
-        self._lines, self._statements = [], {}
+        batch = Batch(self._lines, self._statements, self._anxious, self._size)
+        self._lines, self._statements, self._anxious = [], {}, []
+        self._underway = batch
         return batch
 
     def _write(self, batch: Batch) -> tuple[float, list[Gone] | None]:
@@ -172,6 +183,8 @@ class Journal:
                 lost=self._lost,
             )
         self._written(batch.lines, gone)
+        for safe in batch.anxious:
+            safe.callback(None)
 
     async def _cope(self, batch: Batch, error: Exception) -> bool:
         """Deal with a batch that was not written; tell whether to try again."""
@@ -202,12 +215,17 @@ class Journal:
 
     def _put_back(self, batch: Batch) -> None:
         self._lines = batch.lines + self._lines
-        self._statements = {**batch.statements, **self._statements}
+        later = self._statements
+        earlier = {key: one for key, one in batch.statements.items() if key not in later}
+        self._statements = earlier | later
+        self._anxious = batch.anxious + self._anxious
         self._underway = _NOTHING
 
     def _lose(self, batch: Batch) -> None:
         self._lost += len(batch.lines)
         self._finish(batch)
+        for safe in batch.anxious:
+            safe.errback(OSError("it could not be written"))
 
     def _finish(self, batch: Batch) -> None:
         self._underway = _NOTHING

@@ -6,8 +6,10 @@ from itertools import islice
 
 from zope.interface import implementer
 
+from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import Line
 from twisted_chat.chat.kept import Kept, KeptRoom
+from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IStore
 from twisted_chat.state.matching import Matcher
 
@@ -28,6 +30,8 @@ class MemoryStore:
         self._lines = lines
         self._rooms: OrderedDict[int, deque[Line]] = OrderedDict()
         """By id, the one that has been silent for longest first."""
+        self._accounts: dict[str, AccountRecord] = {}
+        """By each of the keys of their names."""
         self._kept = 0
         self._last = 0
 
@@ -73,6 +77,16 @@ class MemoryStore:
 
     def erase(self, room: int) -> None:
         self._kept -= len(self._rooms.pop(room, ()))
+
+    async def account(self, keys: Sequence[str]) -> AccountRecord | None:
+        return next((self._accounts[key] for key in keys if key in self._accounts), None)
+
+    async def keep_account(self, record: AccountRecord) -> None:
+        self._accounts.update(dict.fromkeys(Name.of(record.name).keys, record))
+
+    async def drop_account(self, id_: str) -> None:
+        for key in [key for key, record in self._accounts.items() if record.id == id_]:
+            del self._accounts[key]
 
     def condition(self) -> Sequence[str]:
         return ["what is said is kept in memory, and lost when the server ends"]

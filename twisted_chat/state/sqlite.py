@@ -12,16 +12,17 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import ChatError, Line
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.interfaces import IStore
-from twisted_chat.state import archive
+from twisted_chat.state import archive, book
 from twisted_chat.state.archive import Archive, Gone, Reading
 from twisted_chat.state.database import Database, ReadOnly
 from twisted_chat.state.journal import Journal
@@ -32,6 +33,7 @@ KEEP_SECONDS = 30 * 24 * 3600
 KEEP_LINES = 1_000_000
 RETRY_SECONDS = 1.0
 READ_SECONDS = 2.0
+WRITE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
 TIDY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -67,7 +69,8 @@ class SQLiteStore:
         ]
         self._database = Database(path)
         self._archive = Archive(self._database)
-        self._past, self._searched = Reading(ReadOnly(path)), Reading(ReadOnly(path))
+        self._file = ReadOnly(self._database)
+        self._past, self._searched = Reading(self._file), Reading(ReadOnly(self._database))
         self._journal = Journal(reactor, self._archive, self._writer, self._recover, self._written)
         self._last = 0
         self._forgotten: dict[str, int] = {}
@@ -84,20 +87,28 @@ class SQLiteStore:
         self._database.open()
         try:
             kept = self._archive.kept()
+            self._forgotten = self._archive.forgotten()
         except sqlite3.Error as error:
             self._database.close()
             raise StateError(str(error)) from error
         self._last = kept.last_id
+        # how many lines these had since somebody looked, nobody knows
+        self._added.update({room.id: self._keep_lines for room in kept.rooms})
         self._tidying.start(TIDY_SECONDS, now=False)
         self._looking.start(LOOK_SECONDS)
         return kept
 
     async def close(self) -> None:
-        for loop in (self._tidying, self._looking):
-            if loop.running:
-                loop.stop()
+        if self._tidying.running:
+            self._tidying.stop()
+        if self._looking.running:
+            self._looking.stop()
+            self._journal.begin()  # for a last look
+        # Not cancelled: what hangs in a disk would only be tried again.
+        closed: Deferred[None] = Deferred()
+        ensureDeferred(self._close()).chainDeferred(closed)
         try:
-            await ensureDeferred(self._close()).addTimeout(CLOSE_SECONDS, self._reactor)
+            await closed.addTimeout(CLOSE_SECONDS, self._reactor)
         except TookTooLong:
             self.log.error("the disk does not answer; what was said last may be lost")
 
@@ -132,7 +143,21 @@ class SQLiteStore:
 
     def erase(self, room: int) -> None:
         self._added.pop(room, None)
-        self._journal.execute(archive.drop(room), archive.erase(room, self._last))
+        self._journal.execute(archive.drop(room), archive.erase_all(room))
+
+    async def keep_account(self, record: AccountRecord) -> None:
+        self._journal.execute(*book.keep(record))
+        await self._safe()
+
+    async def drop_account(self, id_: str) -> None:
+        self._journal.execute(*book.drop(id_))
+        await self._safe()
+
+    async def _safe(self) -> None:
+        try:
+            await self._journal.safe().addTimeout(WRITE_SECONDS, self._reactor)
+        except (OSError, TookTooLong) as error:
+            raise ChatError("that cannot be kept now. try again later") from error
 
     def _written(self, lines: list[Line], gone: list[Gone]) -> None:
         self._added.update(map(attrgetter("room"), lines))
@@ -146,12 +171,12 @@ class SQLiteStore:
 
     async def _recover(self) -> None:
         """Make ready for another attempt to write."""
-        if await self._writer.do(self._database.is_open, RETRY_SECONDS):
-            return  # to open it anew would need the very room that may be missing
-        # The readers first: who has the file open last clears away what is beside it.
-        await self._reader.do(self._past.close)
-        await self._searcher.do(self._searched.close)
         try:
+            if await self._writer.do(self._database.is_open, RETRY_SECONDS):
+                return  # to open it anew would need the very room that may be missing
+            # The readers first: who has the file open last clears away what is beside it.
+            await self._reader.do(self._past.close)
+            await self._searcher.do(self._searched.close)
             await self._writer.do(self._database.reopen)
         except (sqlite3.Error, OSError, StateError) as error:
             self.log.debug("not yet: {error}", error=error)
@@ -159,14 +184,18 @@ class SQLiteStore:
     # What is read
 
     async def history(self, room: int, limit: int, since: float = 0.0) -> Sequence[Line]:
-        unsaved, forgotten = self._journal.unsaved(), self._forgotten
+        unsaved, forgotten, until = self._journal.unsaved(), self._forgotten, self._last
 
         def read() -> list[Line]:
-            late = [line for line in unsaved if line.room == room and line.time >= since]
-            kept = self._past.history(room, limit, since)
+            late = [
+                line
+                for line in unsaved
+                if line.room == room and line.time >= since and line.id <= until
+            ]
+            kept = self._past.history(room, limit, since, until, forgotten)
             return _together(kept, late, forgotten)
 
-        lines = await self._ask(self._reader, read)
+        lines = await self._lines(self._reader, read)
         return lines[max(0, len(lines) - limit) :]
 
     async def search(self, room: int, words: Sequence[str], limit: int) -> Sequence[Line]:
@@ -175,11 +204,18 @@ class SQLiteStore:
 
         def read() -> list[Line]:
             late = [line for line in unsaved if line.room == room and matches(line)]
-            kept = self._searched.search(room, matches.words, limit)
+            kept = self._searched.search(room, matches.words, limit, forgotten)
             return _together(kept, late, forgotten)
 
-        lines = await self._ask(self._searcher, read)
+        lines = await self._lines(self._searcher, read)
         return lines[::-1][:limit]
+
+    async def account(self, keys: Sequence[str]) -> AccountRecord | None:
+        return await self._ask(self._reader, lambda: book.find(self._file, keys))
+
+    async def _lines(self, worker: IsWorker, read: Callable[[], list[Line]]) -> list[Line]:
+        lines = await self._ask(worker, read)
+        return _without(lines, self._forgotten)  # somebody may have been forgotten meanwhile
 
     async def _ask(self, worker: IsWorker, read: Callable[[], T]) -> T:
         """Read something.
@@ -189,8 +225,8 @@ class SQLiteStore:
         try:
             return await worker.do(read).addTimeout(READ_SECONDS, self._reactor)
         except (sqlite3.Error, OSError, TookTooLong) as error:
-            self.log.warn("cannot read what was said: {error}", error=error)
-            raise ChatError("what was said before cannot be read now") from error
+            self.log.warn("cannot read what is kept: {error}", error=error)
+            raise ChatError("what was kept before cannot be read now") from error
 
     # What is not kept any longer
 
@@ -200,7 +236,7 @@ class SQLiteStore:
         busy = [room for room, added in self._added.items() if added >= enough_to_look]
         before = self._reactor.seconds() - self._keep_seconds
         try:
-            surplus = await self._searcher.do(partial(self._surplus, before, self._last, busy))
+            surplus = await self._searcher.do(partial(self._surplus, before, busy))
         except (sqlite3.Error, OSError) as error:
             self.log.warn("cannot look for what is too old: {error}", error=error)
             return
@@ -209,14 +245,19 @@ class SQLiteStore:
         for room, until in surplus:
             self._journal.execute(archive.erase(room, until))
 
-    def _surplus(self, before: float, until: int, busy: list[int]) -> list[tuple[int, int]]:
-        too_old = self._searched.too_old(before, until)
+    def _surplus(self, before: float, busy: list[int]) -> list[tuple[int, int]]:
+        too_old = self._searched.too_old(before)
         return too_old + self._searched.too_many(busy, self._keep_lines)
 
 
 def _together(kept: Iterable[Line], late: Iterable[Line], forgotten: dict[str, int]) -> list[Line]:
     """Put together what is in the file and what is not yet, in order."""
     lines = {line.id: line for line in (*kept, *late)}
-    return [
-        line for _, line in sorted(lines.items()) if line.id > forgotten.get(line.who.identity, -1)
-    ]
+    return _without([line for _, line in sorted(lines.items())], forgotten)
+
+
+def _without(lines: list[Line], forgotten: dict[str, int]) -> list[Line]:
+    """Leave out what was said by those who are forgotten."""
+    if not forgotten:
+        return lines
+    return [line for line in lines if line.id > forgotten.get(line.who.identity, -1)]

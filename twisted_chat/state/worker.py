@@ -19,6 +19,8 @@ class IsWorker(Protocol):
     def do(self, task: Callable[[], T], rest: float = 0.0) -> "Deferred[T]":
         """Have ``task`` done once all before it are; what it gives comes after a rest.
 
+        A task whose answer is cancelled before it has begun is not done.
+
         :param rest: seconds, from the beginning of the task, in which nothing else is done.
         """
 
@@ -49,6 +51,8 @@ class Worker:
         done: Deferred[T] = Deferred()
 
         def attempt() -> None:
+            if done.called:  # given up while it waited
+                return
             end = monotonic() + rest
             try:
                 result = task()

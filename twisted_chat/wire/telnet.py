@@ -1,13 +1,15 @@
 """The telnet scanner: bytes in, lines out, whatever the client and however it was cut.
 
-Telnet is RFC 854 and RFC 855.  Nothing is negotiated: every DO is answered WONT and every WILL
-DONT.  What a person's terminal edits for itself in line mode is edited here in character mode.
+Telnet is RFC 854 and RFC 855.  Nothing is negotiated but the echo (RFC 857), while a password is
+typed: every other DO is answered WONT and every WILL DONT.  What a person's terminal edits for
+itself in line mode is edited here in character mode.
 """
 
 import re
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
+ECHO = 1
 SE, BREAK, IP, EC, EL, SB = 240, 243, 244, 247, 248, 250
 WILL, WONT, DO, DONT, IAC = 251, 252, 253, 254, 255
 
@@ -21,6 +23,10 @@ STEP = 8192
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\r\n"
 _SPECIAL = re.compile(rb"[\x00\x08\x0a\x0d\x15\x7f\xff]")
 _REFUSE = {DO: WONT, WILL: DONT}
+CONCEAL = bytes((IAC, WILL, ECHO))
+"""Has a terminal not show what is typed: it is told that we do, which is not so."""
+REVEAL = bytes((IAC, WONT, ECHO)) + b"\r\n"
+"""Has it show that again; the line end is the one that was typed and not shown."""
 
 
 class Signal(Enum):
@@ -56,6 +62,7 @@ class Scanner:
     """
 
     __slots__ = (
+        "_agreements",
         "_answers_left",
         "_behind",
         "_limit",
@@ -80,9 +87,14 @@ class Scanner:
         self._verb = 0
         self._skipped = 0  # bytes of the present subnegotiation
         self._answers_left = ANSWERS
+        self._agreements = 0
         self._behind = b""
         self.clean = False
         """Whether the lines of the last `feed` are printable ASCII, one and all."""
+
+    def concealed(self) -> None:
+        """Take note that `CONCEAL` was sent: one DO ECHO agrees to it, and wants no answer."""
+        self._agreements += 1
 
     def feed(self, data: bytes) -> list[Found]:
         """Take what has arrived, and give what it completes.
@@ -215,6 +227,9 @@ class Scanner:
 
     def _answer(self, option: int, found: list[Found]) -> None:
         self._mode = Mode.TEXT
+        if self._agreements and (self._verb, option) == (DO, ECHO):
+            self._agreements -= 1
+            return
         refusal = _REFUSE.get(self._verb)
         if refusal and self._answers_left:
             self._answers_left -= 1
@@ -244,6 +259,7 @@ class Scanner:
             "verb": self._verb,
             "skipped": self._skipped,
             "answers_left": self._answers_left,
+            "agreements": self._agreements,
             "behind": self._behind.decode("latin-1"),
         }
 
@@ -258,5 +274,6 @@ class Scanner:
         scanner._verb = record["verb"]
         scanner._skipped = record["skipped"]
         scanner._answers_left = record["answers_left"]
+        scanner._agreements = record["agreements"]
         scanner._behind = record["behind"].encode("latin-1")
         return scanner

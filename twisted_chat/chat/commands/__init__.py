@@ -6,7 +6,7 @@ A new command is one function in the file of its theme: the table finds it there
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from twisted_chat.chat.commands import around, past, people, server, talking
+from twisted_chat.chat.commands import accounts, around, past, people, server, talking
 from twisted_chat.chat.commands.command import Command, command
 
 __all__ = ["COMMANDS", "Command", "command", "table"]
@@ -29,4 +29,4 @@ def table(*themes: ModuleType) -> Mapping[str, Command]:
     return MappingProxyType(commands)
 
 
-COMMANDS = table(talking, around, past, people, server)
+COMMANDS = table(talking, around, past, people, accounts, server)

@@ -52,7 +52,9 @@ async def join(session: "Session", room_name: str, _key: str = "") -> None:
 async def _past(session: "Session", room: int, before: int) -> Shown:
     try:
         lines = await session.rooms.store.history(room, session.rooms.limits.replay)
-    except Exception as error:
+    except ChatError as refused:
+        return Notice(str(refused))
+    except Exception as error:  # or the room would never be shown
         session.rooms.trouble(error)
         return Notice("what was said before cannot be read now")
     return Replay(session.heeded(line for line in lines if line.id < before))

@@ -1,0 +1,83 @@
+"""What it means that someone has proved who they are."""
+
+from typing import TYPE_CHECKING
+
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice
+from twisted_chat.chat.names import Name
+from twisted_chat.chat.person import Person
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.rooms import Rooms
+
+ELSEWHERE = "you have logged in elsewhere, and go on there. goodbye"
+
+
+class Logins:
+    """Who is here with an account; a part of `Rooms.apply`."""
+
+    def __init__(self, rooms: "Rooms") -> None:
+        self._rooms = rooms
+        self._people: dict[str, Person] = {}
+        """By the id of the account."""
+
+    def find(self, account: str) -> Person | None:
+        """Find who is here with an account."""
+        return self._people.get(account)
+
+    def admit(self, event: LoggedIn) -> None:
+        """Check whether someone may log in.
+
+        :raises ChatError: they are logged in already.
+        """
+        person = self._rooms.people[event.who.person]
+        if person.who.account:
+            raise ChatError(f"you are logged in as {person.who.account[1:]}. usage: /logout")
+
+    def logged_in(self, event: LoggedIn) -> None:
+        """Carry out a login: as someone new here, or as someone who is here already."""
+        person = self._rooms.people.get(event.who.person)
+        if person is None:
+            return
+        if earlier := self._people.get(event.account):
+            self._take_over(person, earlier, event)
+            return
+        name = Name.of(event.name)
+        for holder in self._rooms.naming.holders(name):
+            if holder is not person:
+                self._make_way(holder, event)
+        self._people[event.account] = person
+        person.who = person.who._replace(account=event.account)
+        self._rooms.rename(person, name, event)
+
+    def logged_out(self, event: LoggedOut) -> None:
+        """Carry out a logout."""
+        person = self._rooms.people.get(event.who.person)
+        if person is None or person.who.account is None:
+            return
+        self.forget(person)
+        person.who = person.who._replace(account=None)
+        self._rooms.rename(person, None, event)
+
+    def forget(self, person: Person) -> None:
+        """Take note that someone is here with their account no longer."""
+        if person.who.account:
+            self._people.pop(person.who.account, None)
+
+    def _make_way(self, guest: Person, event: LoggedIn) -> None:
+        self._rooms.rename(guest, None, event)
+        words = f"that name belongs to an account. you are {guest.name.text} now"
+        self._rooms.delivery.to_person(guest, Notice(words))
+
+    def _take_over(self, newcomer: Person, earlier: Person, event: LoggedIn) -> None:
+        """Have the newcomer's connection go on as the person who is here already."""
+        rooms = self._rooms
+        session = rooms.sessions.pop(newcomer.who.person, None)
+        left = rooms.sessions.pop(earlier.who.person, None)
+        client = newcomer.client
+        rooms.remove(newcomer, event)
+        if left:
+            left.give_way(ELSEWHERE)
+        earlier.client = client
+        if session:
+            session.become(earlier, left)
+            rooms.sessions[earlier.who.person] = session

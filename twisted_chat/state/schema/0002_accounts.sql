@@ -1,0 +1,14 @@
+-- People who can come back, and be known again.
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,     -- begins with @
+    name TEXT NOT NULL,
+    secret TEXT NOT NULL,    -- what a password is checked against
+    since REAL NOT NULL      -- UTC seconds
+) WITHOUT ROWID;
+
+-- What their names are recognised by: those that look alike share a key.
+CREATE TABLE account_keys (
+    key TEXT PRIMARY KEY,
+    account TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX account_keys_by_account ON account_keys (account);
