@@ -49,6 +49,7 @@ class Window(Service):
     """A person in the chat, within this process: hears a room, and can speak in it."""
 
     echo = True  # let it hear what it says itself
+    exposed = False  # nobody is between it and the chat
 
     def __init__(self, chat: ChatService, name: str, room: str) -> None:
         self.format = PLAIN

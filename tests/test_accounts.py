@@ -228,6 +228,20 @@ def test_what_one_said_goes_by_the_account(town, ann, bob):
     assert [line[-5:] for line in cyd.asks("/history")] == ["three"]
 
 
+# Help
+
+
+def test_help_shows_what_serves(town, ann):
+    """Guests are told how to log in, and those who are logged in how to log out."""
+
+    def words(guest):
+        return {line.split()[1] for line in guest.asks("/help")}
+
+    guest = words(town.arrives())
+    assert {"/login", "/register"} <= guest - words(ann)
+    assert {"/logout", "/passwd", "/unregister"} == words(ann) - guest
+
+
 # A password that is asked for
 
 
@@ -267,3 +281,12 @@ def test_a_question_outlives_a_change_of_process(town, ann):
     if len(town.nodes) == 1:
         ann.moves_to_another_process()
     assert "welcome back" in ann.asks(PASSWORD)[-1]
+
+
+def test_a_line_that_others_can_read(town, ann):
+    """Who is about to type a password over it is warned."""
+    ann.client.exposed = True
+    assert ann.asks("/passwd") == [
+        "> this line is not encrypted: others may read what you type",
+        ASKED,
+    ]

@@ -7,7 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.task import Clock
 
 from twisted_chat.chat.limits import Limits
-from twisted_chat.doors.address import Admission, origin
+from twisted_chat.doors.address import Admission, is_afar, origin
 
 
 class Gate:
@@ -146,3 +146,21 @@ def test_nothing_is_remembered_of_those_who_have_gone(limit):
         gate.clock.advance(6)
     assert gate.admission.connections == 0
     assert gate.remembered() <= 10
+
+
+@pytest.mark.parametrize(
+    ("host", "afar"),
+    [
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("192.0.2.1", True),
+        ("10.0.0.1", True),
+    ],
+)
+def test_who_is_afar(host, afar):
+    """What a machine says to itself nobody else can read."""
+    assert is_afar(IPv4Address("TCP", host, 1)) is afar
+    assert is_afar(IPv6Address("TCP", f"::ffff:{host}", 1)) is afar
+    assert not is_afar(IPv6Address("TCP", "::1", 1))
+    assert is_afar(IPv6Address("TCP", "2001:db8::1", 1))
+    assert not is_afar(UNIXAddress(b"/run/chat"))

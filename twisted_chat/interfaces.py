@@ -40,6 +40,7 @@ class IClient(Interface):
 
     format: IFormat = Attribute("how what this client is sent looks; the session may replace it")
     echo: bool = Attribute("whether the client hears the lines of its own person")
+    exposed: bool = Attribute("whether others can read along: not encrypted, and from afar")
 
     def send(data: bytes) -> None:
         """Take ``data`` for the person; never blocks, never raises, bounded by the provider."""

@@ -56,6 +56,7 @@ class RecordingClient:
         self.format = format
         self.echo = echo
         self.received = b""
+        self.exposed = False
         self.concealed = False
         self.closed: str | None = None
         """Why it was closed, None while it is open."""

@@ -147,6 +147,8 @@ class Session:
 
     def ask_password(self, beginning: str) -> None:
         """Take the next line for the end of one that begins so, and do not have it shown."""
+        if self.client.exposed:
+            self.show(Notice("this line is not encrypted: others may read what you type"))
         self.asked = beginning
         self.client.conceal(True)
         self.show(Notice("type the password. telnet does not show it, other programs may"))
@@ -212,6 +214,12 @@ class Session:
         """The room they are in; a command that needs one is guarded by ``in_room``."""
         assert self.person.room is not None
         return self.person.room
+
+    @property
+    def account(self) -> str:
+        """The id of their account; a command that needs one is guarded by ``account``."""
+        assert self.who.account is not None
+        return self.who.account
 
     def show(self, *shown: Shown) -> None:
         """Show something to this person alone."""

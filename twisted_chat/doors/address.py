@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from twisted_chat.chat.limits import Limits
@@ -16,6 +16,19 @@ def origin(address: Any) -> str | None:
     :param address: of the peer, an ``IAddress``.
     :returns: None for a peer that has no such address, as on a unix socket.
     """
+    ip = _ip(address)
+    if isinstance(ip, IPv6Address):
+        return str(IPv6Address(int(ip) >> 64 << 64))
+    return None if ip is None else str(ip)
+
+
+def is_afar(address: Any) -> bool:
+    """Tell whether a peer is on another machine."""
+    ip = _ip(address)
+    return ip is not None and not ip.is_loopback
+
+
+def _ip(address: Any) -> IPv4Address | IPv6Address | None:
     host = getattr(address, "host", None)
     if not isinstance(host, str):
         return None
@@ -23,11 +36,8 @@ def origin(address: Any) -> str | None:
         ip = ip_address(host.partition("%")[0])
     except ValueError:
         return None
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    if ip.ipv4_mapped:  # an IPv4 peer on a listener for both
-        return str(ip.ipv4_mapped)
-    return str(IPv6Address(int(ip) >> 64 << 64))
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return mapped or ip  # an IPv4 peer on a listener for both
 
 
 class Admission:

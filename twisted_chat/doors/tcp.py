@@ -4,7 +4,12 @@ from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    ISSLTransport,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -16,7 +21,7 @@ from twisted_chat.chat.events import Notice, Refusal
 from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
-from twisted_chat.doors.address import Admission, origin
+from twisted_chat.doors.address import Admission, is_afar, origin
 from twisted_chat.doors.deadlines import Deadlines
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.interfaces import IClient, IFormat
@@ -183,6 +188,10 @@ class ChatProtocol(LineReceiver):
 
     def send(self, data: bytes) -> None:
         self._outbox.send(data)
+
+    @property
+    def exposed(self) -> bool:
+        return not ISSLTransport.providedBy(self.transport) and is_afar(self.address)
 
     def conceal(self, hidden: bool) -> None:
         if hidden:

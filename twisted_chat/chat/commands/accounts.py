@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     usage="/register [PASSWORD]",
     help="keep your name: it is yours wherever you log in",
     takes=1,
+    account=False,
     cost=5,
 )
 async def register(session: "Session", password: str = "") -> None:
-    if session.who.account:
-        raise ChatError(f"you are logged in as {session.who.account[1:]}. usage: /logout")
     if session.person.number:
         raise ChatError("take a name first. usage: /nick NAME")
     if not password:
@@ -38,6 +37,7 @@ async def register(session: "Session", password: str = "") -> None:
     help="be known by the name that you have registered",
     needs=("name",),
     takes=2,
+    account=False,
     cost=5,
 )
 async def login(session: "Session", name: str, password: str = "") -> None:
@@ -51,9 +51,8 @@ async def login(session: "Session", name: str, password: str = "") -> None:
     session.show(Notice(f"welcome back, {account.name}. you are logged in{where}"))
 
 
-@command("logout", usage="/logout", help="be a guest again")
+@command("logout", usage="/logout", help="be a guest again", account=True)
 async def logout(session: "Session") -> None:
-    _account(session)
     await session.rooms.backplane.claim(LoggedOut(session.who))
     session.show(Notice(f"you are logged out, and called {session.who.name}"))
 
@@ -63,30 +62,28 @@ async def logout(session: "Session") -> None:
     usage="/passwd [PASSWORD]",
     help="have another password from now on",
     takes=1,
+    account=True,
     cost=5,
 )
 async def passwd(session: "Session", password: str = "") -> None:
-    account = _account(session)
     if not password:
         session.ask_password("/passwd")
         return
     _check(password)
-    await session.rooms.accounts.change(account, password)
+    await session.rooms.accounts.change(session.account, password)
     session.show(Notice("your password is changed"))
 
 
-@command("unregister", usage="/unregister", help="give up your name, and all that belongs to it")
+@command(
+    "unregister",
+    usage="/unregister",
+    help="give up your name, and all that belongs to it",
+    account=True,
+)
 async def unregister(session: "Session") -> None:
-    account = _account(session)
-    await session.rooms.accounts.remove(account)
+    await session.rooms.accounts.remove(session.account)
     await session.rooms.backplane.claim(LoggedOut(session.who))
     session.show(Notice("your account is gone"))
-
-
-def _account(session: "Session") -> str:
-    if session.who.account is None:
-        raise ChatError("you are not logged in. usage: /login NAME [PASSWORD]")
-    return session.who.account
 
 
 def _check(password: str) -> None:

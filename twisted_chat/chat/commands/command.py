@@ -30,6 +30,8 @@ class Command:
     """How many arguments there can be; the last is the rest of the line."""
     in_room: bool = False
     """Whether one must be in a room."""
+    account: bool | None = None
+    """Whether one must be logged in, or must not; None if it does not matter."""
     cost: int = 1
     """What it costs of the flood allowance."""
 
@@ -40,6 +42,15 @@ class Command:
         """
         if self.in_room and session.person.room is None:
             raise ChatError("you are in no room. usage: /join ROOM_NAME")
+        if self.account is not None and not self.serves(session):
+            account = session.who.account
+            if account is None:
+                raise ChatError("you are not logged in. usage: /login NAME [PASSWORD]")
+            raise ChatError(f"you are logged in as {account[1:]}. usage: /logout")
+
+    def serves(self, session: "Session") -> bool:
+        """Tell whether this is for people such as ``session``."""
+        return self.account is None or self.account == (session.who.account is not None)
 
     def arguments(self, rest: str) -> list[str]:
         """Split what follows the command's name.
@@ -66,6 +77,7 @@ def command(
     needs: tuple[str, ...] = (),
     takes: int | None = None,
     in_room: bool = False,
+    account: bool | None = None,
     cost: int = 1,
 ) -> Callable[[Callable[..., Awaitable[None] | None]], Command]:
     """Make a `Command` of the function below, which is called with the session and arguments.
@@ -83,6 +95,7 @@ def command(
             needs=needs,
             takes=len(needs) if takes is None else takes,
             in_room=in_room,
+            account=account,
             cost=cost,
         )
 

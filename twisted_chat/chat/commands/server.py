@@ -21,7 +21,8 @@ def help(session: "Session", word: str = "") -> None:  # noqa: A001
     commands = session.rooms.commands
     if not word:
         for found in dict.fromkeys(commands.values()):
-            session.show(Notice(f"{found.usage} - {found.help}"))
+            if found.serves(session):
+                session.show(Notice(f"{found.usage} - {found.help}"))
         return
     wanted = commands.get(word.removeprefix("/").lower())
     if wanted is None:
