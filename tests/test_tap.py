@@ -380,6 +380,15 @@ def test_connections_keep_within_the_descriptors(machine, wished, descriptors, a
     assert process.service.rooms.limits.max_connections == allowed
 
 
+def test_too_few_descriptors_for_the_connections_wished_for(machine, logged):
+    """The log says how many there can be, and what to do."""
+    Process(machine, "--max-connections", "10000").starts()
+    assert (
+        "--max-connections 10000: the system allows 4032 only, with 4096 descriptors. "
+        "ulimit -n raises that, or LimitNOFILE of systemd"
+    ) in logged
+
+
 def test_a_descriptor_limit_that_cannot_be_raised_is_kept_to(machine):
     """Where the system refuses more descriptors, those there are count."""
     machine.limit_is_kept = True

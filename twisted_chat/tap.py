@@ -207,8 +207,18 @@ class ChatProcess(ChatService):
         if most == resource.RLIM_INFINITY:
             return
         room = max(1, most - SPARE_DESCRIPTORS)
-        if not 0 < self.rooms.limits.max_connections <= room:
-            self.rooms.limits = replace(self.rooms.limits, max_connections=room)
+        wished = self.rooms.limits.max_connections
+        if 0 < wished <= room:
+            return
+        self.rooms.limits = replace(self.rooms.limits, max_connections=room)
+        if wished:
+            self.log.warn(
+                "--max-connections {wished}: the system allows {room} only, with {most} "
+                "descriptors. ulimit -n raises that, or LimitNOFILE of systemd",
+                wished=wished,
+                room=room,
+                most=most,
+            )
 
     def _fail_to_start(self, words: str) -> NoReturn:
         if not self._twistd.get("nodaemon", True):
