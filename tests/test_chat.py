@@ -277,6 +277,21 @@ def test_an_empty_room_is_over_after_a_day(town, ann):
     assert ann.asks("/join tea")[1].endswith("] ann: new")
 
 
+def test_many_rooms_are_erased_bit_by_bit(monkeypatch):
+    """However many are over at once, nobody has to wait for it."""
+    monkeypatch.setattr(kept, "ERASED_AT_ONCE", 2)
+    town = Town()
+    ann = town.enters("ann", "room0")
+    for number in range(1, 6):
+        ann.types("hello", f"/join room{number}")
+    town.clock.advance(DORMANT_SECONDS + 61)
+    left = []
+    for _ in range(3):
+        town.nodes[0].tidy()
+        left.append(len(town.nodes[0]._kept._dormant))
+    assert left == [3, 1, 0]
+
+
 def test_what_was_said_in_a_room_that_is_over_is_erased(town, ann):
     """Nobody has to come back for that."""
     ann.types("secret")

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from twisted_chat.chat.limits import DORMANT_ROOMS, DORMANT_SECONDS
+from twisted_chat.chat.limits import DORMANT_ROOMS, DORMANT_SECONDS, ERASED_AT_ONCE
 from twisted_chat.chat.names import fold
 
 if TYPE_CHECKING:
@@ -78,13 +79,18 @@ class KeptRooms:
         return room
 
     def erase_expired(self, now: float) -> None:
-        """Erase the rooms to which nobody can come back any more, and those too many."""
-        while self._dormant:
-            eldest = next(iter(self._dormant.values()))
-            if len(self._dormant) <= DORMANT_ROOMS and not _is_over(eldest, now):
-                return
-            self._dormant.popitem(last=False)
-            self._store.erase(eldest.id)
+        """Erase rooms to which nobody can come back any more, and those too many.
+
+        No more than a thousand at a time: the others are to notice nothing.
+        """
+        too_many = len(self._dormant) - DORMANT_ROOMS
+        over = []
+        for name, room in islice(self._dormant.items(), ERASED_AT_ONCE):
+            if len(over) >= too_many and not _is_over(room, now):
+                break
+            over.append(name)
+        for name in over:
+            self._store.erase(self._dormant.pop(name).id)
 
 
 def _is_over(room: KeptRoom, now: float) -> bool:

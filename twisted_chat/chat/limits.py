@@ -20,6 +20,7 @@ PENDING_LINES = 100
 DORMANT_SECONDS = 24 * 3600
 """For so long people may come back to a room that is empty."""
 DORMANT_ROOMS = 100_000
+ERASED_AT_ONCE = 1000
 BACKLOG = 4 * 1024 * 1024
 """Bytes that may wait for the store; above it those who talk are slowed."""
 BACKLOG_PAUSE = 0.05

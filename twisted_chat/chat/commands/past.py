@@ -30,7 +30,7 @@ def _span(span: str, now: float) -> tuple[int, float]:
     """Read how much history is wanted: how many lines at most, and since when."""
     if not span:
         return REPLAYED, 0.0
-    if re.fullmatch("0*[1-9][0-9]{0,5}", span):
+    if re.fullmatch("0*[1-9][0-9]{0,17}", span):
         return min(int(span), REPLAYED_AT_MOST), 0.0
     try:
         return REPLAYED_AT_MOST, now - duration.parse(span)
