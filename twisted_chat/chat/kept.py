@@ -84,7 +84,7 @@ class KeptRooms:
         No more than a thousand at a time: the others are to notice nothing.
         """
         too_many = len(self._dormant) - DORMANT_ROOMS
-        over = []
+        over: list[str] = []
         for name, room in islice(self._dormant.items(), ERASED_AT_ONCE):
             if len(over) >= too_many and not _is_over(room, now):
                 break
