@@ -290,3 +290,59 @@ def test_a_line_that_others_can_read(town, ann):
         "> this line is not encrypted: others may read what you type",
         ASKED,
     ]
+
+
+# Letters
+
+
+def test_a_private_line_waits_for_whoever_is_not_here(town, ann, bob):
+    """It is shown, with its time, when they log in; then it waits no more."""
+    ann.types("/quit")
+    bob.reads()
+    assert bob.asks("/tell Ann hello") == ["> [you -> ann] hello", "> ann is not here; it waits"]
+    bob.types("/tell ann are you there?")
+    again = town.arrives()
+    _, first, second = again.asks(f"/login ann {PASSWORD}")
+    assert first.startswith("> [20")
+    assert first.endswith("] [bob -> you] hello")
+    assert second.endswith("] [bob -> you] are you there?")
+    again.types("/logout")
+    assert len(again.asks(f"/login ann {PASSWORD}")) == 1
+
+
+def test_a_reply_waits_too(town, ann, bob):
+    """Whoever was told something by someone with an account can answer when they have gone."""
+    ann.types("/tell bob hi", "/quit")
+    bob.reads()
+    assert bob.asks("/reply bye") == ["> [you -> ann] bye", "> ann is not here; it waits"]
+
+
+def test_a_reply_reaches_whoever_came_back(town, ann, bob):
+    """It is the account that counts, not the connection."""
+    ann.types("/tell bob hi", "/quit")
+    again = town.arrives(f"/login ann {PASSWORD}")
+    again.reads()
+    bob.types("/reply welcome")
+    assert again.reads() == ["> [bob -> you] welcome"]
+
+
+def test_letters_are_bounded(town, ann, bob):
+    """So many wait, and no more; who writes one too many is told."""
+    ann.types("/quit")
+    for number in range(100):
+        bob.types(f"/tell ann {number}")
+    assert bob.asks("/tell ann 100")[-1] == "err: 100 lines wait for ann already"
+    again = town.arrives()
+    assert len(again.asks(f"/login ann {PASSWORD}")) == 101
+
+
+def test_nobody_is_written_to_who_does_not_exist(town, ann, bob):
+    """Without an account there is nobody to wait for."""
+    cyd = town.enters("cyd")
+    cyd.types("/tell bob hi", "/quit")
+    bob.reads()
+    assert bob.asks("/tell cyd hello") == ["err: there is nobody called cyd"]
+    assert bob.asks("/reply hello") == ["err: cyd has gone"]
+    ann.types("/unregister", "/quit")
+    bob.reads()
+    assert bob.asks("/tell ann hello") == ["err: there is nobody called ann"]

@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 from zope.interface.verify import verifyObject
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import Emoted, Said, Who
+from twisted_chat.chat.events import Emoted, Said, Told, Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IHistory, IStore
@@ -241,6 +241,35 @@ def test_an_account(shelf):
     assert shelf.answer(shelf.store.account(keys)) is None
     shelf.answer(shelf.store.keep_account(RECORD))
     assert shelf.answer(shelf.store.account(keys)) == RECORD
+
+
+def test_letters(shelf):
+    """They wait for an account, oldest first, until they are dropped; so many, and no more."""
+    letters = []
+    for number in range(1, 4):
+        letters.append(Told(ANN, Who("", "@bob", "bob"), f"it's {number}"))
+        letters[-1].id, letters[-1].time = number, float(number)
+        shelf.store.keep_letter(letters[-1])
+    assert shelf.answer(shelf.store.letters("@bob")) == letters
+    assert shelf.answer(shelf.store.letters("@ann")) == []
+    shelf.store.drop_letters("@bob", 2)
+    assert shelf.answer(shelf.store.letters("@bob")) == letters[2:]
+    for number in range(4, 204):
+        letter = Told(BOB, Who("", "@bob", "bob"), "more")
+        letter.id = number
+        shelf.store.keep_letter(letter)
+    assert [one.id for one in shelf.answer(shelf.store.letters("@bob"))] == list(range(3, 103))
+
+
+def test_letters_go_with_the_account(shelf):
+    """Whoever takes the name later has nothing to do with them."""
+    letter = Told(ANN, Who("", RECORD.id, RECORD.name), "for your eyes only")
+    letter.id = 7
+    shelf.answer(shelf.store.keep_account(RECORD))
+    shelf.store.keep_letter(letter)
+    shelf.answer(shelf.store.drop_account(RECORD.id))
+    shelf.answer(shelf.store.keep_account(RECORD))
+    assert shelf.answer(shelf.store.letters(RECORD.id)) == []
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

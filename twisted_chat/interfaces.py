@@ -11,7 +11,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.account import Account, AccountRecord
-    from twisted_chat.chat.events import Event, Line, Shown
+    from twisted_chat.chat.events import Event, Line, Shown, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.room import Room
@@ -143,6 +143,18 @@ class IStore(IHistory):
     def drop_account(id_: str) -> Awaitable[None]:
         """Keep an account no longer; done once that is safe."""
 
+    def keep_letter(event: "Told") -> None:
+        """Keep a private line for an account, unless there are too many already."""
+
+    def letters(account: str) -> "Awaitable[Sequence[Told]]":
+        """Give the letters that wait for an account, oldest first.
+
+        :raises ChatError: they cannot be read now.
+        """
+
+    def drop_letters(account: str, until: int) -> None:
+        """Keep the letters of an account no longer, up to an id."""
+
     def condition() -> Sequence[str]:
         """Tell in words how safe it is what people say; each is a line."""
 
@@ -158,6 +170,9 @@ class IAccounts(Interface):
 
         :param address: what counts as one place to come from; empty if that does not matter.
         """
+
+    def find(name: str) -> "Awaitable[Account | None]":
+        """Find the account of that name, in whatever capitals."""
 
     def login(name: str, password: str, address: str) -> "Awaitable[Account]":
         """Tell whose password that is."""

@@ -103,6 +103,14 @@ class Gate:
             self._being_made.difference_update(made.keys)
         return Account(record.id, record.name)
 
+    async def find(self, name: str) -> Account | None:
+        if len(name) > NICK_LENGTH:
+            return None
+        record = await self._store.account((names.fold(name),))
+        if record is None or record.id != account_id(name):
+            return None
+        return Account(record.id, record.name)
+
     async def login(self, name: str, password: str, address: str) -> Account:
         if len(name) > NICK_LENGTH or len(password.encode()) > PASSWORD_BYTES:
             raise ChatError("there is no such name or password")

@@ -7,6 +7,7 @@ The classes are slotted but not frozen: the backplane stamps ``id`` and ``time``
 which costs half of what making a frozen copy does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -61,7 +62,7 @@ class Emoted(RoomEvent):
 
 @dataclass(slots=True)
 class Told(Event):
-    """A private line."""
+    """A private line.  To someone with an account who is not here it waits as a *letter*."""
 
     to: Who
     text: str
@@ -175,7 +176,7 @@ class Sent:
 class Replay:
     """Lines of the past, shown with their times."""
 
-    lines: list[Line]
+    lines: Sequence[Line | Told]
 
 
 Answer: TypeAlias = Notice | Refusal | Listing | Sent | Replay

@@ -10,6 +10,8 @@ REASON_LENGTH = 200
 IGNORED_PEOPLE = 100
 LISTED = 200
 ACCOUNTS_A_DAY = 5
+LETTERS = 100
+"""Private lines that wait for someone who is not here."""
 PASSWORD_BYTES_LEAST = 8
 PASSWORD_BYTES = 128
 REPLAYED = 10

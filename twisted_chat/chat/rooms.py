@@ -142,6 +142,11 @@ class Rooms:
             raise ChatError(f"there is no room called {name}. /rooms lists them")
         return room
 
+    def addressee(self, who: Who) -> Person | None:
+        """Find someone whom a private line is for: by the account, if they have one."""
+        found = self.logins.find(who.account) if who.account else None
+        return found or self.people.get(who.person)
+
     def admit(self, event: Event) -> None:
         """Check an event that is claimed against the state as it is now.
 
@@ -213,9 +218,9 @@ class Rooms:
         self.delivery.to_room(room, event, deaf)
 
     def _told(self, event: Told) -> None:
-        sender, to = self.people.get(event.who.person), self.people.get(event.to.person)
+        sender, to = self.people.get(event.who.person), self.addressee(event.to)
         if to is None:
-            self._show(event.who.person, Refusal(f"there is nobody called {event.to.name} now"))
+            self._keep_letter(event)
             return
         if to.who.person not in self._ignorers.get(event.who.identity, ()):
             self.delivery.to_person(to, event)
@@ -226,6 +231,15 @@ class Rooms:
         self.delivery.to_person(sender, Sent(event))
         if to.away is not None:
             self.delivery.to_person(sender, Notice(_away_words(to)))
+
+    def _keep_letter(self, event: Told) -> None:
+        sender, to = event.who.person, event.to
+        if to.account is None:
+            self._show(sender, Refusal(f"there is nobody called {to.name} now"))
+            return
+        self.store.keep_letter(event)
+        self._show(sender, Sent(event))
+        self._show(sender, Notice(f"{to.name} is not here; it waits"))
 
     def _arrived(self, event: Arrived) -> None:
         session = self.sessions.get(event.who.person)

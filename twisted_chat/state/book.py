@@ -1,9 +1,11 @@
-"""Accounts in the file, in SQL."""
+"""Accounts, and the letters for them, in the file, in SQL."""
 
 import json
 from collections.abc import Sequence
 
 from twisted_chat.chat.account import AccountRecord
+from twisted_chat.chat.events import Told, Who
+from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
 from twisted_chat.state.archive import Statement
 from twisted_chat.state.database import ReadOnly
@@ -24,6 +26,7 @@ def drop(id_: str) -> list[Statement]:
     return [
         Statement("DELETE FROM accounts WHERE id = ?", (id_,)),
         Statement("DELETE FROM account_keys WHERE account = ?", (id_,)),
+        Statement("DELETE FROM letters WHERE account = ?", (id_,)),
     ]
 
 
@@ -37,3 +40,34 @@ def find(file: ReadOnly, keys: Sequence[str]) -> AccountRecord | None:
     )
     record = json.loads(found)
     return record and AccountRecord(*record)
+
+
+def keep_letter(event: Told) -> Statement:
+    """Keep a private line, unless there are too many for that account already."""
+    return Statement(
+        "INSERT OR IGNORE INTO letters SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 "
+        f"WHERE (SELECT count(*) FROM letters WHERE account = ?2) < {LETTERS}",
+        (event.id, event.to.account, event.to.name, event.time, *event.who, event.text),
+    )
+
+
+def drop_letters(account: str, until: int) -> Statement:
+    """Keep the letters of an account no longer, up to an id."""
+    return Statement("DELETE FROM letters WHERE account = ? AND id <= ?", (account, until))
+
+
+def letters(file: ReadOnly, account: str) -> list[Told]:
+    """Give the letters for an account, oldest first."""
+    found = file.one(
+        "SELECT json_group_array(json_array(id, name, time, sender, sender_account, sender_name, "
+        "text)) FROM (SELECT * FROM letters WHERE account = ? ORDER BY id)",
+        (account,),
+    )
+    return [_letter(account, *row) for row in json.loads(found)]
+
+
+def _letter(account: str, id_: int, name: str, time: float, *rest: str) -> Told:
+    *sender, text = rest
+    told = Told(Who(*sender), Who("", account, name), text)
+    told.id, told.time = id_, time
+    return told

@@ -7,8 +7,9 @@ from itertools import islice
 from zope.interface import implementer
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import Line
+from twisted_chat.chat.events import Line, Told
 from twisted_chat.chat.kept import Kept, KeptRoom
+from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IStore
 from twisted_chat.state.matching import Matcher
@@ -32,6 +33,8 @@ class MemoryStore:
         """By id, the one that has been silent for longest first."""
         self._accounts: dict[str, AccountRecord] = {}
         """By each of the keys of their names."""
+        self._letters: dict[str, dict[int, Told]] = {}
+        """By account and id."""
         self._kept = 0
         self._last = 0
 
@@ -87,6 +90,20 @@ class MemoryStore:
     async def drop_account(self, id_: str) -> None:
         for key in [key for key, record in self._accounts.items() if record.id == id_]:
             del self._accounts[key]
+        self._letters.pop(id_, None)
+
+    def keep_letter(self, event: Told) -> None:
+        letters = self._letters.setdefault(event.to.account or "", {})
+        if len(letters) < LETTERS:
+            letters[event.id] = event
+
+    async def letters(self, account: str) -> Sequence[Told]:
+        return list(self._letters.get(account, {}).values())
+
+    def drop_letters(self, account: str, until: int) -> None:
+        letters = self._letters.pop(account, {})
+        if left := {id_: one for id_, one in letters.items() if id_ > until}:
+            self._letters[account] = left
 
     def condition(self) -> Sequence[str]:
         return ["what is said is kept in memory, and lost when the server ends"]

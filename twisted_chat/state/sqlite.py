@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import ChatError, Line
+from twisted_chat.chat.events import ChatError, Line, Told
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.interfaces import IStore
 from twisted_chat.state import archive, book
@@ -153,6 +153,12 @@ class SQLiteStore:
         self._journal.execute(*book.drop(id_))
         await self._safe()
 
+    def keep_letter(self, event: Told) -> None:
+        self._journal.execute(book.keep_letter(event))
+
+    def drop_letters(self, account: str, until: int) -> None:
+        self._journal.execute(book.drop_letters(account, until))
+
     async def _safe(self) -> None:
         try:
             await self._journal.safe().addTimeout(WRITE_SECONDS, self._reactor)
@@ -212,6 +218,10 @@ class SQLiteStore:
 
     async def account(self, keys: Sequence[str]) -> AccountRecord | None:
         return await self._ask(self._reader, lambda: book.find(self._file, keys))
+
+    async def letters(self, account: str) -> Sequence[Told]:
+        await self._safe()  # so that those are there that have just been kept
+        return await self._ask(self._reader, lambda: book.letters(self._file, account))
 
     async def _lines(self, worker: IsWorker, read: Callable[[], list[Line]]) -> list[Line]:
         lines = await self._ask(worker, read)

@@ -117,8 +117,11 @@ def _replay(text: Text, replay: Replay) -> str:
     return "".join(_replayed(text.zone or UTC, line) for line in replay.lines)
 
 
-def _replayed(zone: tzinfo, line: Line) -> str:
-    who = f"* {line.who.name}" if isinstance(line, Emoted) else f"{line.who.name}:"
+def _replayed(zone: tzinfo, line: Line | Told) -> str:
+    if isinstance(line, Told):
+        who = f"[{line.who.name} -> you]"
+    else:
+        who = f"* {line.who.name}" if isinstance(line, Emoted) else f"{line.who.name}:"
     return f"> [{_minute(line.time, zone)}] {who} {line.text}\r\n"
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Replay
 from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST
 
 if TYPE_CHECKING:
@@ -49,6 +49,16 @@ async def login(session: "Session", name: str, password: str = "") -> None:
     room = session.person.room
     where = f", in {room.name.text}" if room else ""
     session.show(Notice(f"welcome back, {account.name}. you are logged in{where}"))
+    await _show_letters(session)
+
+
+async def _show_letters(session: "Session") -> None:
+    """Show what was told to someone while they were not here."""
+    store = session.rooms.store
+    letters = await store.letters(session.account)
+    if letters:
+        session.show(Replay([one for one in letters if one.who.identity not in session.ignored]))
+        store.drop_letters(session.account, letters[-1].id)
 
 
 @command("logout", usage="/logout", help="be a guest again", account=True)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.events import ChatError, Emoted, Said, Told, Who
+from twisted_chat.chat.limits import LETTERS
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
@@ -41,8 +42,20 @@ def me(session: "Session", text: str) -> None:
     help="say something to one person alone",
     needs=("name", "text"),
 )
-def tell(session: "Session", name: str, text: str) -> None:
-    _tell(session, session.rooms.person(name).who, text)
+async def tell(session: "Session", name: str, text: str) -> None:
+    person = session.rooms.naming.find(name)
+    _tell(session, person.who if person else await _absent(session, name), text)
+
+
+async def _absent(session: "Session", name: str) -> Who:
+    """Find someone with an account who is not here."""
+    rooms = session.rooms
+    account = await rooms.accounts.find(name)
+    if account is None:
+        raise ChatError(f"there is nobody called {name}")
+    if len(await rooms.store.letters(account.id)) >= LETTERS:
+        raise ChatError(f"{LETTERS} lines wait for {account.name} already")
+    return Who("", account.id, account.name)
 
 
 @command(
@@ -55,10 +68,11 @@ def tell(session: "Session", name: str, text: str) -> None:
 def reply(session: "Session", text: str) -> None:
     if session.reply_to is None:
         raise ChatError("nobody has told you anything yet. usage: /tell NAME TEXT")
-    person = session.rooms.people.get(session.reply_to.person)
-    if person is None:
-        raise ChatError(f"{session.reply_to.name} has gone")
-    _tell(session, person.who, text)
+    to = session.reply_to
+    person = session.rooms.addressee(to)
+    if person is None and to.account is None:
+        raise ChatError(f"{to.name} has gone")
+    _tell(session, person.who if person else to, text)
 
 
 def _tell(session: "Session", to: Who, text: str) -> None:

@@ -12,3 +12,16 @@ CREATE TABLE account_keys (
     account TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX account_keys_by_account ON account_keys (account);
+
+-- Private lines for people who were not here.
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY,  -- of the event
+    account TEXT NOT NULL,   -- for whom it is
+    name TEXT NOT NULL,      -- what they were called
+    time REAL NOT NULL,      -- UTC seconds
+    sender TEXT NOT NULL,    -- the id of a connection
+    sender_account TEXT,
+    sender_name TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX letters_by_account ON letters (account, id);
