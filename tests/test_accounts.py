@@ -3,6 +3,8 @@
 import pytest
 from town import KINDS, Guest, Town
 
+from twisted_chat.chat.events import LoggedIn
+
 PASSWORD = "correct horse"
 
 
@@ -186,6 +188,25 @@ def test_taking_over_again_and_again(town, ann, bob):
     last.types("hello")
     assert [line for line in bob.reads() if "ann" in line] == ["> ann: hello"]
     assert bob.asks("/who") == ["> here: ann, bob"]
+
+
+@pytest.mark.parametrize("kind", ["delayed", "two nodes"])
+def test_a_connection_that_breaks_while_it_takes_over(kind):
+    """It takes the person along whom it has become; nobody is left without a connection."""
+    town = Town(kind)
+    ann = town.enters("ann")
+    ann.types(f"/register {PASSWORD}")
+    bob = town.enters("bob")
+    again = town.arrives()
+    again.session.receive(f"/login ann {PASSWORD}")
+    underway = town.nodes[0].backplane._underway
+    while not any(isinstance(event, LoggedIn) for event, _ in underway):
+        town.clock.step()
+    again.session.end()
+    town.clock.turn()
+    who(town, "bob")
+    assert bob.reads()[-1] == "> ann has left the room"
+    assert ann.client.closed is not None
 
 
 # Logging out

@@ -44,8 +44,12 @@ class ManualClock(Clock):
         """End the turn, and all those that this brings about."""
         self.advance(0)
         while self._at_the_end:
-            self._at_the_end.popleft()()
-            self.advance(0)
+            self.step()
+
+    def step(self) -> None:
+        """Do only the next of what the end of the turn brings about."""
+        self._at_the_end.popleft()()
+        self.advance(0)
 
 
 @implementer(IClient)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Quit
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 
@@ -81,3 +81,5 @@ class Logins:
         if session:
             session.become(earlier, left)
             rooms.sessions[earlier.who.person] = session
+            if session.ended:  # it said so as the newcomer, whom nobody knows any more
+                rooms.backplane.publish(Quit(earlier.who, ""))
