@@ -46,6 +46,19 @@ def test_registering_keeps_the_name_that_one_has(town):
     assert ann.asks(f"/register {PASSWORD}") == ["err: you are logged in as ann. usage: /logout"]
 
 
+def test_a_name_that_stays_is_no_news(town):
+    """Nobody is told that someone is now called what they were called."""
+    ann, bob = town.enters("ann"), town.enters("bob")
+    bob.reads()
+    ann.types(f"/register {PASSWORD}", "/logout", "/nick ann")
+    assert bob.reads() == [
+        "> ann is now known as anonymous",
+        "> anonymous is now known as ann",
+    ]
+    ann.types(f"/login ann {PASSWORD}")
+    assert bob.reads() == []
+
+
 def test_a_stranger_has_nothing_to_register(town):
     """Without a name of one's own there is nothing to keep."""
     assert town.arrives().asks(f"/register {PASSWORD}")[-1] == (

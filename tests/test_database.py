@@ -190,6 +190,18 @@ def test_where_no_file_can_be(tmp_path, name, why):
     assert why in refusal(Database(tmp_path / name))
 
 
+@pytest.mark.parametrize("content", [b"hello\n", None])
+def test_nothing_is_left_beside_what_is_refused(tmp_path, content):
+    """Another program may take a lock of ours for one of its own."""
+    path = tmp_path / "passwd"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    refusal(Database(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 # A file that goes away
 
 

@@ -60,6 +60,10 @@ class Witness:
             whole, _, rest = (rest + data).rpartition(b"\r\n")
             self.heard += [(text.decode(), now) for text in SAID.findall(whole + b"\r\n")]
 
+    def has_heard_for(self, seconds: float) -> bool:
+        """Tell whether the first line was heard so long ago."""
+        return bool(self.heard) and time.monotonic() - self.heard[0][1] > seconds
+
     def leave(self) -> list[tuple[str, float]]:
         """Give what was heard until the end of the connection."""
         self._thread.join(SECONDS)
@@ -122,8 +126,8 @@ def test_kill_at_random_moments(tmp_path, capsys):
     for crash in range(CRASHES):
         with Chat(tmp_path, *OPEN, warm=False) as chat:
             with conversation(chat, crash + 1) as witness:
-                wait_until(lambda witness=witness: len(witness.heard) > 100, "a conversation")
-                time.sleep(moments.uniform(0.05, 0.8))  # any moment must do
+                seconds = moments.uniform(0.2, 1.0)
+                wait_until(lambda w=witness, s=seconds: w.has_heard_for(s), "a conversation")
                 chat.signal(signal.SIGKILL)
                 killed = time.monotonic()
                 chat.exit_code()

@@ -319,6 +319,7 @@ class Rooms:
             self.naming.give_stranger(person)
         if room:
             room.roster.add(person)
+        if room and person.who.name != before.name:
             renamed = Renamed(before, room.id, person.name.text)
             renamed.id, renamed.time = event.id, event.time
             self.delivery.to_room(room, renamed, (person,))

@@ -52,16 +52,20 @@ class Database:
 
         :raises StateError: that cannot be.
         """
+        was_locked_before = True
         try:
             self.path = Path(os.path.realpath(self.path))  # SQLite names what is beside it so
+            was_locked_before = _beside(self.path, ".lock").exists()
             self._take_lock()
             self._connect()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, StateError) as error:
+            if self._lock is not None and not was_locked_before:
+                # Whoever owns that file may take our lock for one of their own.
+                _beside(self.path, ".lock").unlink(missing_ok=True)
             self.close()
+            if isinstance(error, StateError):
+                raise
             raise StateError(getattr(error, "strerror", None) or str(error)) from error
-        except StateError:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Let go of the file."""
