@@ -11,7 +11,7 @@ import twisted_chat
 HOUSE = Path(twisted_chat.__file__).parent
 FLOORS = [
     {"chat", "interfaces"},
-    {"wire"},
+    {"wire", "worker"},
     {"state", "cluster", "accounts"},
     {"assembly"},
     {"doors"},

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from twisted_chat.chat.events import ChatError, Said, Who
+from twisted_chat.chat.events import ChatError, Said, Told, Who
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.state import archive, journal
 from twisted_chat.state.sqlite import SQLiteStore
@@ -146,6 +146,16 @@ def test_rooms_come_back(desk):
     desk.begin()
     assert desk.kept == Kept(20, rooms)
     assert desk.on_disk("PRAGMA integrity_check") == ["ok"]
+
+
+def test_ids_go_on_after_letters_too(desk):
+    """What was kept last may have been a letter, and its id is not used again."""
+    letter = Told(ANN, Who("", "@bob", "bob"), "hi")
+    letter.id = 77
+    desk.store.keep_letter(letter)
+    desk.end()
+    desk.begin()
+    assert desk.kept.last_id == 77
 
 
 # What fails

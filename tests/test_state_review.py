@@ -14,8 +14,8 @@ from twisted_chat.chat.kept import KeptRoom, KeptRooms, StateError
 from twisted_chat.state import archive, journal
 from twisted_chat.state.database import Database
 from twisted_chat.state.sqlite import CLOSE_SECONDS, TIDY_SECONDS, SQLiteStore
-from twisted_chat.state.worker import Worker
 from twisted_chat.testing import ManualWorker
+from twisted_chat.worker import Worker
 
 BOB = Who("2", None, "bob")
 TEA = KeptRoom(1, "tea", "", None)

@@ -5,7 +5,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from twisted_chat.state.worker import Worker
+from twisted_chat.worker import Worker
 
 SECONDS = 15.0
 

@@ -16,9 +16,9 @@ from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
 from twisted_chat.interfaces import IAccounts, IBackplane, IStore
 from twisted_chat.state.memory import MemoryStore
-from twisted_chat.state.worker import Worker
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
+from twisted_chat.worker import Worker
 
 HASHES_AT_ONCE = 2
 

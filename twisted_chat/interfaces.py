@@ -112,20 +112,8 @@ class IHistory(Interface):
         """Erase a room, and all lines of it."""
 
 
-class IStore(IHistory):
-    """What outlives the moment: rooms, and what was said in them."""
-
-    backlog: int = Attribute("about how many bytes wait to be kept")
-
-    def open() -> "Kept":
-        """Begin, before anything else is asked; may take its time.
-
-        :returns: what is left of earlier times.
-        :raises StateError: it cannot be.
-        """
-
-    def keep(room: "KeptRoom") -> None:
-        """Keep a room as it is now."""
+class IBook(Interface):
+    """Accounts, and the letters that wait for them."""
 
     def account(keys: Sequence[str]) -> "Awaitable[AccountRecord | None]":
         """Find the account that is called so, or looks like it.
@@ -154,6 +142,22 @@ class IStore(IHistory):
 
     def drop_letters(account: str, until: int) -> None:
         """Keep the letters of an account no longer, up to an id."""
+
+
+class IStore(IHistory, IBook):
+    """What outlives the moment."""
+
+    backlog: int = Attribute("about how many bytes wait to be kept")
+
+    def open() -> "Kept":
+        """Begin, before anything else is asked; may take its time.
+
+        :returns: what is left of earlier times.
+        :raises StateError: it cannot be.
+        """
+
+    def keep(room: "KeptRoom") -> None:
+        """Keep a room as it is now."""
 
     def condition() -> Sequence[str]:
         """Tell in words how safe it is what people say; each is a line."""

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from secrets import token_bytes
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from argon2 import (
     DEFAULT_MEMORY_COST,
@@ -17,19 +17,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_chat.chat.events import ChatError
+from twisted_chat.worker import IsWorker
 
 ASKED_AT_MOST = 32
 """Hashes that are asked for at a time; each takes a tenth of a second."""
 TOO_MANY = "too many people log in just now. try again in a moment"
 
 T = TypeVar("T")
-
-
-class IsWorker(Protocol):
-    """Does one thing after the other, somewhere else."""
-
-    def do(self, task: Callable[[], T]) -> "Deferred[T]":
-        """Have ``task`` done once all before it are."""
 
 
 class Hasher:

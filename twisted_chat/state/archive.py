@@ -102,7 +102,8 @@ class Archive:
             "SELECT max(id, coalesce((SELECT max(id) FROM lines WHERE room = rooms.id), 0)) "
             "FROM rooms ORDER BY 1 DESC LIMIT 1"
         ).fetchone() or (0,)
-        return Kept(max([last, *self.forgotten().values()]), rooms)
+        (letter,) = connection.execute("SELECT coalesce(max(id), 0) FROM letters").fetchone()
+        return Kept(max([last, letter, *self.forgotten().values()]), rooms)
 
     def forgotten(self) -> dict[str, int]:
         """Give whose lines are still to be erased, up to which id."""

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from twisted_chat.chat.events import Line
 from twisted_chat.chat.kept import StateError
 from twisted_chat.state.archive import Archive, Gone, Statement
-from twisted_chat.state.worker import IsWorker
 from twisted_chat.state.worst import Worst
+from twisted_chat.worker import IsWorker
 
 GATHER_SECONDS = 0.015
 """From one transaction to the next: each has a cost of its own, and is worth some lines."""

@@ -27,7 +27,7 @@ from twisted_chat.state.archive import Archive, Gone, Reading
 from twisted_chat.state.database import Database, ReadOnly
 from twisted_chat.state.journal import Journal
 from twisted_chat.state.matching import Matcher
-from twisted_chat.state.worker import IsWorker, Worker
+from twisted_chat.worker import IsWorker, Worker
 
 KEEP_SECONDS = 30 * 24 * 3600
 KEEP_LINES = 1_000_000
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @implementer(IStore)
 class SQLiteStore:
-    """Keeps rooms and lines in a file."""
+    """Keeps rooms, lines and accounts in a file."""
 
     log = Logger()
 
