@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from twisted_chat.accounts.gate import Gate
-from twisted_chat.accounts.hashing import Hasher
+from twisted_chat.accounts.hashing import TOO_MANY, Hasher
 from twisted_chat.chat.account import Account
 from twisted_chat.chat.events import ChatError
 from twisted_chat.state.memory import MemoryStore
@@ -121,3 +121,12 @@ def test_what_is_too_long_is_not_looked_at(door, name, password):
     """No account can have such a name or password."""
     assert door.login(name=name, password=password) == "there is no such name or password"
     assert door.hasher.checked == 0
+
+
+def test_whoever_was_not_checked_has_not_failed(door):
+    """Being one too many of those who log in just now is no wrong password."""
+    crowd = [door.gate.login(f"guest{n}", PASSWORD, "") for n in range(32)]
+    owner = [door.gate.login("ann", PASSWORD, "192.0.2.1") for _ in range(10)]
+    answers = door.tries(*crowd, *owner)
+    assert answers.count(TOO_MANY) == 10
+    assert door.login() == Account("@ann", "ann")

@@ -200,3 +200,14 @@ def test_a_quota_is_bounded_whatever_happens(steps):
         assert all(len(taken) <= 2 for taken in quota._taken.values())
     clock.rightNow = latest + 10
     assert not any(quota.refusal(key) for key in "abcdef")
+
+
+def test_what_was_no_failure_is_taken_back(throttle):
+    """It is as if it had not been; of whom nothing is known there is nothing to take back."""
+    fail(throttle, 5)
+    throttle.failed("ann")
+    throttle.take_back("ann")
+    throttle.take_back("bob")
+    assert throttle.refusal("ann") == 1
+    throttle.take_back("ann")
+    assert throttle.refusal("ann") == 0

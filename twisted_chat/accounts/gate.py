@@ -124,6 +124,9 @@ class Gate:
             if address:
                 self._throttle.failed(tries)
             raise ChatError("that is not the password of that name") from None
+        except ChatError:  # nothing was checked
+            self._throttle.take_back(tried)
+            raise
         self._throttle.succeeded(tried)  # but not the address: it may have an account to do so
         return account
 

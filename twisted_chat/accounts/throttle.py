@@ -53,6 +53,12 @@ class Throttle:
             before = _Failures(0, now)
         _remember(self._failures, key, _Failures(before.times + 1, now), self._keys)
 
+    def take_back(self, key: str) -> None:
+        """Count one failure less: it was none."""
+        failures = self._failures.get(key)
+        if failures is not None:
+            self._failures[key] = failures._replace(times=failures.times - 1)
+
     def succeeded(self, key: str) -> None:
         """Forget the failures."""
         self._failures.pop(key, None)
