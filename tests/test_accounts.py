@@ -1,11 +1,9 @@
 """Names that one keeps: registering, logging in, and going on where one was."""
 
 import pytest
-from town import KINDS, Guest, Town
+from town import KINDS, PASSWORD, Guest, Town
 
 from twisted_chat.chat.events import LoggedIn
-
-PASSWORD = "correct horse"
 
 
 @pytest.fixture(params=KINDS)
@@ -155,6 +153,16 @@ def test_guessing_is_slowed_down(town, ann):
     assert "welcome back" in eve.asks(f"/login ann {PASSWORD}")[-1]
 
 
+def test_an_account_under_another_name_makes_way_too(town, ann, bob):
+    """One name is all that an account has for itself."""
+    bob.types(f"/register {PASSWORD}", "/quit")
+    ann.types("/nick bob")
+    again = town.arrives()
+    assert "welcome back" in again.asks(f"/login bob {PASSWORD}")[0]
+    assert ann.reads()[-1] == "> that name belongs to an account. you are anonymous-2 now"
+    assert ann.session.who.account == "@ann"
+
+
 # Going on where one was
 
 
@@ -235,7 +243,8 @@ def test_logging_out(town, ann, bob):
 
 def test_another_password(town, ann):
     """The old one is worth nothing any more."""
-    assert ann.asks("/passwd battery staple") == ["> your password is changed"]
+    ann.types("/passwd", PASSWORD)
+    assert ann.asks("battery staple") == ["> your password is changed"]
     ann.types("/logout")
     assert ann.asks(f"/login ann {PASSWORD}") == ["err: that is not the password of that name"]
     assert "welcome back" in ann.asks("/login ann battery staple")[0]
@@ -243,7 +252,8 @@ def test_another_password(town, ann):
 
 def test_giving_up_an_account(town, ann):
     """The name is anyone's again."""
-    assert ann.asks("/unregister") == ["> your account is gone"]
+    ann.types("/unregister")
+    assert ann.asks(PASSWORD) == ["> your account is gone"]
     assert ann.asks(f"/login ann {PASSWORD}") == ["err: that is not the password of that name"]
     ann.types("/nick ann")
     assert "is yours now" in ann.asks("/register another password")[-1]
@@ -260,6 +270,26 @@ def test_what_one_said_goes_by_the_account(town, ann, bob):
     assert bob.reads() == []
     cyd = town.enters("cyd")
     assert [line[-5:] for line in cyd.asks("/history")] == ["three"]
+
+
+# What a thief at the keyboard cannot do
+
+
+@pytest.mark.parametrize("line", ["/passwd", "/unregister"])
+def test_the_password_proves_who_is_there(town, ann, line):
+    """A terminal that was left alone is not enough to take an account away."""
+    ann.types(line)
+    assert ann.asks("wrong horse") == ["err: that is not the password of that name"]
+    assert not ann.client.concealed
+    ann.types("/logout")
+    assert "welcome back" in ann.asks(f"/login ann {PASSWORD}")[0]
+
+
+def test_a_password_is_never_an_argument_of_passwd(town, ann):
+    """It would stand on the screen; and whom an operator means is told by the name."""
+    assert ann.asks("/passwd battery staple") == [
+        "err: /passwd takes nothing more: it asks. usage: /passwd"
+    ]
 
 
 # Help
@@ -292,7 +322,7 @@ def test_a_password_left_out_is_asked_for(town, ann):
     assert ann.client.concealed
     assert "welcome back" in ann.asks(PASSWORD)[0]
     assert not ann.client.concealed
-    assert ann.asks("/passwd") == [ASKED]
+    ann.types("/passwd", PASSWORD)
     assert ann.asks("/quit now") == ["> your password is changed"]
     ann.types("/logout", "/login ann", "/quit now")
     assert ann.session.who.account == "@ann"
@@ -322,7 +352,7 @@ def test_a_line_that_others_can_read(town, ann):
     ann.client.exposed = True
     assert ann.asks("/passwd") == [
         "> this line is not encrypted: others may read what you type",
-        ASKED,
+        ASKED.replace("password", "password that you have now"),
     ]
 
 
@@ -377,6 +407,6 @@ def test_nobody_is_written_to_who_does_not_exist(town, ann, bob):
     bob.reads()
     assert bob.asks("/tell cyd hello") == ["err: there is nobody called cyd"]
     assert bob.asks("/reply hello") == ["err: cyd has gone"]
-    ann.types("/unregister", "/quit")
+    ann.types("/unregister", PASSWORD, "/quit")
     bob.reads()
     assert bob.asks("/tell ann hello") == ["err: there is nobody called ann"]

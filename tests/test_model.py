@@ -199,7 +199,11 @@ class Chat(RuleBasedStateMachine):
             guest.drops()
         for node in self.town.nodes:
             assert (node.people, node.rooms, node.sessions) == ({}, {}, {})
-            assert (len(node.naming._owners), len(node._room_names), node._ignorers) == (0, 0, {})
+            assert (len(node.naming._owners), len(node._room_names), node.ignoring.ignorers) == (
+                0,
+                0,
+                {},
+            )
             assert (node.delivery._batches, node.delivery._owed, node.delivery._held) == (
                 {},
                 {},

@@ -80,6 +80,7 @@ def test_options():
     real = {f"--{name}": options[name] for name, *_ in options.optParameters}
     real["--port"] = options["port"][0].removeprefix("tcp:")
     real["--state"] = STATE  # which is relative to a directory that is not known yet
+    real["--auth"], real["--operator"] = "own accounts", None
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):
         said[literals(option)[0].split()[0]] = default.astext()

@@ -6,6 +6,7 @@ from collections import deque
 import pytest
 import pytest_twisted
 from twisted.application.service import Application, IService
+from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
@@ -14,6 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from zope.interface.verify import verifyObject
 
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.service import ChatService
 from twisted_chat.testing import RecordingClient
@@ -184,6 +186,19 @@ async def test_two_services_share_nothing():
     assert FAREWELL.encode() not in same.heard
     await other.stopService()
     await same.over
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"checkers": [AllowAnonymousAccess()]}, ValueError),
+        ({"operators": ["ann", "server"]}, ChatError),
+    ],
+)
+def test_what_makes_no_sense_raises_at_once(wrong, error):
+    """A checker that checks no passwords, and an operator whom nobody can be, are refused."""
+    with pytest.raises(error):
+        ChatService(MemoryReactorClock(), **wrong)
 
 
 # Stopping

@@ -1,5 +1,6 @@
 """The process: options, signals, files and exit codes, without a process."""
 
+import io
 import resource
 import select
 import signal
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from twisted.cred.checkers import (
+    FilePasswordDB,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
+from twisted.cred.credentials import UsernamePassword
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import ensureDeferred
@@ -21,10 +27,12 @@ from twisted.python.failure import Failure
 from twisted_chat import tap
 from twisted_chat.chat.limits import Limits
 from twisted_chat.service import ChatService
+from twisted_chat.testing import RecordingClient
 
 NUMBER = "a number, 0 for no limit"
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 PORT = f"takes 0 to 65535, or {ENDPOINT}"
+CHECKER = "takes TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 
 
 def parse(*arguments):
@@ -159,6 +167,8 @@ def test_everything_may_be_left_out():
     assert options["port"] == ["tcp:8888"]
     assert options["motd"] is None
     assert options["state"] is None
+    assert options["operator"] == []
+    assert list(options.checkers) == []
     assert (options.keep_seconds, options.keep_lines) == (30 * 86400, 1_000_000)
     assert options.limits == Limits(
         max_line=1024,
@@ -181,9 +191,10 @@ def test_the_port_is_repeatable_and_may_be_an_endpoint():
 
 
 def test_options_of_two_parses_share_nothing():
-    """Ports given once are not there the next time."""
-    parse("-p", "1")
+    """Ports, operators and checkers given once are not there the next time."""
+    parse("-p", "1", "--operator", "ann", "--auth", "memory:ann:secret")
     assert parse("-p", "2")["port"] == ["tcp:2"]
+    assert parse()["operator"] == parse()["port"][1:] == list(parse().checkers) == []
 
 
 @pytest.mark.parametrize(
@@ -233,12 +244,24 @@ def test_good_values(option, value, limit, means):
         ("keep-lines", "takes a number of lines", ["", "0", "-1", "many", "1.5"]),
         ("replay", "takes 0 to 200 lines", ["", "201", "-1", "x"]),
         ("state", "takes a file, or :memory:", [""]),
+        ("operator", "takes a name that people may have", ["", "a:b", "a b", "server", "x" * 33]),
+        (
+            "auth",
+            CHECKER,
+            ["", "nonsense", "sshkey", "anonymous", "file", "file:", "file:/", "file:/missing"],
+        ),
+        ("help-auth-type", "takes a type that --help-auth lists", ["", "nonsense"]),
     ],
 )
 def test_bad_values(capfd, option, takes, values):
     """A wrong value is one line with the option, the value and what it takes, and exit 1."""
     for value in values:
         assert refusal(capfd, f"--{option}={value}") == f"tcpchat: --{option} {value}: {takes}"
+
+
+def test_a_password_in_a_bad_value_is_not_shown(capfd):
+    """What follows the type of a checker may be one."""
+    assert refusal(capfd, "--auth=memory:ann") == f"tcpchat: --auth memory: {CHECKER}"
 
 
 def test_a_bad_value_cannot_act_on_the_terminal(capfd):
@@ -277,8 +300,60 @@ def test_every_option_is_explained(capfd):
         "drain",
         "keep",
         "replay",
+        "operator",
+        "auth",
+        "help-auth",
+        "help-auth-type",
     ):
         assert f"--{option}" in shown
+
+
+def test_operators_are_repeatable():
+    """Each is a name, as a nick is."""
+    assert parse("--operator", "ann", "--operator", "\uff22ob")["operator"] == ["ann", "Bob"]
+
+
+def test_checkers_are_repeatable(tmp_path):
+    """Each is spelled as Twisted does it, and is asked in this order."""
+    file = tmp_path / "passwords"
+    file.touch()
+    options = parse("--auth", "memory:ann:secret", "--auth", f"file:{file}")
+    assert [type(one) for one in options.checkers] == [
+        InMemoryUsernamePasswordDatabaseDontUse,
+        FilePasswordDB,
+    ]
+
+
+def test_a_checker_finds_its_file_later(tmp_path, monkeypatch):
+    """Also after the process has changed directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("passwords").write_text("ann:secret\n")
+    [checker] = parse("--auth", "file:passwords").checkers
+    monkeypatch.chdir("/")
+    asked = ensureDeferred(checker.requestAvatarId(UsernamePassword(b"ann", b"secret")))
+    assert asked.result == b"ann"
+
+
+def test_a_checker_of_another_kind_is_taken_as_it_is(monkeypatch):
+    """It need not have a file."""
+    checker = object()
+
+    def add(options, description):
+        options["credCheckers"] = [checker]
+
+    monkeypatch.setattr(tap.AuthOptionMixin, "opt_auth", add)
+    assert parse("--auth", "any").checkers == [checker]
+
+
+@pytest.mark.parametrize("arguments", [["--help-auth"], ["--help-auth-type", "file"]])
+def test_checkers_are_explained(arguments):
+    """What can be said after ``--auth`` is shown, and the process leaves in peace."""
+    options = tap.Options()
+    options.authOutput = io.StringIO()
+    with pytest.raises(SystemExit) as left:
+        options.parseOptions(arguments)
+    assert left.value.code == 0
+    assert options.authOutput.getvalue().startswith("Usage: --auth ")
 
 
 def test_a_file_is_made_absolute(tmp_path, monkeypatch):
@@ -309,6 +384,18 @@ def test_making_the_service_opens_nothing(machine):
     assert process.reactor.tcpServers == []
     assert process.reactor.getReaders() == []
     assert (machine.handlers, machine.descriptors) == ({}, (1024, 4096))
+
+
+def test_who_runs_the_server_and_whom_else_to_ask(machine):
+    """Operators and checkers are those that the options name."""
+    process = Process(machine, "--operator", "ann", "--auth", "memory:bob:secret").starts()
+    rooms, bob = process.service.rooms, RecordingClient()
+    assert [name.text for name in rooms.operators.names] == ["ann"]
+    session = rooms.connect(bob)
+    for line in ("/nick bob", "/register battery staple"):
+        session.receive(line)
+    process.reactor.turn()
+    assert bob.lines()[-1] == "err: accounts are not made here: log in with the one you have"
 
 
 def test_the_file_is_opened_when_the_service_starts(machine, tmp_path, monkeypatch):

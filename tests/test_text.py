@@ -7,11 +7,26 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from town import Town
+from town import CODE, Town
 
 from twisted_chat.chat import names
+from twisted_chat.chat.acts import (
+    Act,
+    Announced,
+    Appointed,
+    Invited,
+    KeySet,
+    Kicked,
+    Locked,
+    Pardoned,
+    PasswordGiven,
+    Sanctioned,
+    Slowed,
+)
+from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
 from twisted_chat.chat.commands import COMMANDS
 from twisted_chat.chat.events import (
+    Audit,
     ChatError,
     Emoted,
     Joined,
@@ -32,6 +47,7 @@ from twisted_chat.wire.text import PLAIN, Text
 
 ANN, BOB = Who("1", None, "ann"), Who("2", None, "bob")
 WINTER = 1795367100.0  # 2026-11-22 17:05 UTC
+LOCKDOWN = Sanction("ban", EVERYONE, "guests", "ann", "", WINTER, None)
 LISTED = Listing("available rooms", ["lobby", "tea"])
 
 
@@ -52,6 +68,33 @@ EVENTS = {
     "> ann is now known as anna": Renamed(ANN, 7, "anna"),
     "> ann set the topic: leaves": TopicSet(ANN, 7, "leaves"),
 }
+ACTS = {
+    "> ann kicked bob (spam)": Kicked(ANN, 7, BOB, "spam"),
+    "> ann banned bob for 10 minutes (spam)": Sanctioned(
+        ANN, 7, Sanction("ban", "2", "bob", "ann", "spam", WINTER, WINTER + 600)
+    ),
+    "> ann muted bob": Sanctioned(ANN, 7, Sanction("mute", "2", "bob", "ann", "", WINTER, None)),
+    "> ann locked down the server": Sanctioned(ANN, 0, LOCKDOWN),
+    "> ann ended the lockdown": Pardoned(ANN, 0, LOCKDOWN),
+    "> ann unbanned bob": Pardoned(ANN, 7, Sanction("ban", "2", "bob", "ann", "", WINTER, None)),
+    "> ann unmuted bob": Pardoned(ANN, 7, Sanction("mute", "2", "bob", "ann", "", WINTER, None)),
+    "> ann made bob an operator of the room": Appointed(ANN, 7, BOB, Rank.OPERATOR),
+    "> ann made bob the owner of the room": Appointed(ANN, 7, BOB, Rank.OWNER),
+    "> ann took the room out of the hands of bob": Appointed(
+        ANN, 7, BOB._replace(account="@bob"), Rank.MEMBER
+    ),
+    "> ann gave up running the room": Appointed(ANN, 7, ANN, Rank.MEMBER),
+    "> ann invited bob": Invited(ANN, 7, BOB),
+    "> ann locked the room": Locked(ANN, 7, True),
+    "> ann unlocked the room": Locked(ANN, 7, False),
+    "> ann put a key on the room": KeySet(ANN, 7, "digest"),
+    "> ann took the key off the room": KeySet(ANN, 7, ""),
+    "> ann set slow mode: one line in 10 seconds": Slowed(ANN, 7, 10),
+    "> ann ended slow mode": Slowed(ANN, 7, 0),
+    "> ann gave bob another password": PasswordGiven(ANN, 0, "bob"),
+    "> announcement by ann: at five": Announced(ANN, 0, "at five"),
+}
+EVENTS |= ACTS
 ANSWERS = {
     "> welcome to tea": Notice("welcome to tea"),
     "err: room name is required": Refusal("room name is required"),
@@ -213,11 +256,71 @@ DRIVEN = [
         "/register secret1",
         "/register secret password",
         "/passwd",
+        "secret password",
         "other password",
         "/logout",
         "/login anna wrong password",
         "/login anna other password",
         "/unregister",
+        "other password",
+        "/nick root",
+        "/register secret password",
+        CODE,
+        "/nick anna",
+    ],
+    *[
+        "/kick bob :",
+        "/kick bob",
+        "/mute bob 5m tea: loud",
+        "/mute bob",
+        "/bans",
+        "/unmute bob",
+        "/unmute bob",
+        "/ban 10.0.0.0/8 tea: spam",
+        "/ban * 10.0.0.1 7d *",
+        "/bans",
+        "/bans *",
+        "/bans tea:",
+        "/unban 10.0.0.0/8",
+        "/unban * 10.0.0.1",
+        "/unban * 10.0.0.1",
+        "/ban *",
+        "/ban @zed",
+    ],
+    *[
+        "/op bob",
+        "/op root",
+        "/deop root",
+        "/deop bob",
+        "/invite bob",
+        "/invite zoe",
+        "/lock",
+        "/lock",
+        "/unlock",
+        "/unlock",
+        "/key",
+        "/key k:k",
+        "/key",
+        "/key off",
+        "/slow x:",
+        "/slow 5",
+        "/slow 0",
+    ],
+    *[
+        "/wall tea: at five",
+        "/lockdown",
+        "/lockdown",
+        "/bans *",
+        "/lockdown off",
+        "/lockdown off",
+        "/audit",
+        "/audit x:",
+        "/passwd tea:",
+        "/passwd zed",
+        "another password",
+        "/op zed",
+        "/deop zed",
+        "/logout",
         "/nick anna",
         "/nick annie",
         "/nick anna",
@@ -291,6 +394,7 @@ def shown():
     chat.delivery.to_room = lambda to, one, *rest: (kept.append(one), to_room(to, one, *rest))
     chat.delivery.release = lambda to, *first: (kept.extend(first), release(to, *first))
     bob = town.enters("bob")
+    town.registers("zed")
     someone = town.arrives()
     for line in DRIVEN:
         someone.types(line)
@@ -310,7 +414,10 @@ def test_every_command_was_driven():
 def test_every_event_was_seen(shown):
     """Driving every command brings all kinds of things that can be shown."""
     kinds = {type(one) for one in shown}
-    assert kinds == {type(one) for one in (*EVENTS.values(), *ANSWERS.values(), Replay([]))}
+    assert kinds == {
+        type(one) for one in (*EVENTS.values(), *ANSWERS.values(), Replay([]), Audit([]))
+    }
+    assert {type(one) for one in ACTS.values()} == set(Act.__subclasses__())
 
 
 def could_be_said(line):
@@ -327,12 +434,16 @@ def could_be_said(line):
 
 def test_no_notice_looks_like_a_line_of_a_person(shown):
     """Nothing but what people say begins with a name and a colon, an asterisk or a bracket."""
-    spoken = (Said, Emoted, Told, Sent, Replay)
+    spoken = (Said, Emoted, Told, Sent, Replay, Audit)
     lines = [PLAIN.render(one).decode() for one in shown if not isinstance(one, spoken)]
     assert [line for line in lines if could_be_said(line)] == []
     assert len(lines) > 150
     said = [PLAIN.render(one).decode() for one in shown if isinstance(one, spoken)]
     assert all(could_be_said(line) for line in said if line)  # a past may be empty
+    audits = "".join(PLAIN.render(one).decode() for one in shown if isinstance(one, Audit))
+    deeds = [re.sub(r"^> \[[^]]*\] ", "> ", line) for line in audits.splitlines()]
+    assert len(deeds) > 10
+    assert [line for line in deeds if could_be_said(line)] == []
 
 
 def nick_or_none(text):

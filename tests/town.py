@@ -27,6 +27,10 @@ from twisted_chat.testing import (
 
 T = TypeVar("T")
 KINDS = ("local", "delayed", "two nodes", "on disk")
+OPERATORS = ("root", "boss")
+"""Who runs the server, once registered."""
+CODE = "0123456789abcdef"
+PASSWORD = "correct horse"
 ALONE = ("local", "on disk")
 """Those in which everything happens within the call, to one node."""
 
@@ -72,8 +76,7 @@ class Guest:
     def moves_to_another_process(self) -> None:
         """Go on with a session made from the record of this one."""
         record = json.loads(json.dumps(self.session.to_record()))
-        for identity in self.session.ignored:
-            self.session.rooms.unignore(self.session.id, identity)
+        self.session.rooms.ignoring.end(self.session.id, self.session.ignored)
         self.session = Session.from_record(record, self.client, self.session.rooms)
 
 
@@ -86,8 +89,11 @@ class Town:
         store = self._store() if kind == "on disk" else MemoryStore()  # which nodes share
         number = 2 if kind == "two nodes" else 1
         self.nodes: list[Rooms] = [
-            rooms(self.clock, backplane, store, limits=limits) for _ in range(number)
+            rooms(self.clock, backplane, store, limits, OPERATORS) for _ in range(number)
         ]
+        for node in self.nodes:
+            for name in node.operators.names:
+                node.operators.expect(name, CODE)
         self.nodes[0].restore(store.open())
         self._arrivals = 0
 
@@ -97,12 +103,12 @@ class Town:
         weakref.finalize(self, _demolish, store, self.clock, directory)
         return store
 
-    def arrives(self, *lines: str, echo: bool = False) -> Guest:
+    def arrives(self, *lines: str, echo: bool = False, address: str = "") -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
         self._arrivals += 1
         client = RecordingClient(echo=echo)
-        guest = Guest(self, node.connect(client), client)
+        guest = Guest(self, node.connect(client, address=address), client)
         self.clock.turn()
         guest.types(*lines)
         return guest
@@ -121,10 +127,21 @@ class Town:
         self.clock.turn()
         return answers[0]
 
-    def enters(self, name: str, room: str = "tea") -> Guest:
+    def enters(self, name: str, room: str = "tea", address: str = "") -> Guest:
         """Have someone come in, take a name and enter a room."""
-        guest = self.arrives(f"/nick {name}", f"/join {room}")
+        guest = self.arrives(f"/nick {name}", f"/join {room}", address=address)
         self.clock.turn()
+        return guest
+
+    def registers(self, name: str, room: str = "", address: str = "") -> Guest:
+        """Have someone come in, take a name, make an account of it, and perhaps enter a room."""
+        guest = self.arrives(f"/nick {name}", f"/register {PASSWORD}", address=address)
+        if guest.session.asked:
+            guest.types(CODE)
+        if room:
+            guest.types(f"/join {room}")
+        assert guest.session.who.account == f"@{name}"
+        guest.reads()
         return guest
 
 

@@ -1,10 +1,11 @@
 """The one place where rules, wire, state and backplane are put together."""
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -12,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted_chat.accounts.gate import Gate
 from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
 from twisted_chat.interfaces import IAccounts, IBackplane, IStore
@@ -33,17 +35,24 @@ def assemble(
     backplane: IBackplane | None = None,
     turn: Callable[[Callable[[], None]], None] | None = None,
     accounts: IAccounts | None = None,
+    checkers: Sequence[ICredentialsChecker] = (),
+    operators: Sequence[str] = (),
 ) -> Rooms:
     """Make a chat; what is left out is that of a single node which keeps nothing.
 
     :param reactor: gives the time, and calls at the end of a turn.
     :param turn: calls a function at the end of the reactor's turn.
+    :param checkers: of accounts that people have elsewhere, unless ``accounts`` are given.
+    :param operators: the names of the accounts of those who run the server.
+    :raises ValueError: a checker checks no passwords.
+    :raises ChatError: an operator has a name that nobody can have.
     """
     store = store or MemoryStore()
     return Rooms(
         backplane=backplane or LocalBackplane(reactor.seconds),
         store=store,
-        accounts=accounts or Gate(store, Hasher(_hashing_threads(reactor)), reactor.seconds),
+        accounts=accounts or _gate(reactor, store, checkers),
+        operators=Operators(operators),
         delivery=Delivery(turn or end_of_turn(reactor), _trouble),
         clock=reactor.seconds,
         start=_start,
@@ -52,6 +61,10 @@ def assemble(
         limits=limits,
         version=version("twisted-chat"),
     )
+
+
+def _gate(reactor: Any, store: IStore, checkers: Sequence[ICredentialsChecker]) -> Gate:
+    return Gate(store, Hasher(_hashing_threads(reactor)), reactor.seconds, checkers)
 
 
 def _hashing_threads(reactor: Any) -> list[Worker]:

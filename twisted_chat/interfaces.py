@@ -11,7 +11,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.account import Account, AccountRecord
-    from twisted_chat.chat.events import Event, Line, Shown, Told
+    from twisted_chat.chat.events import Deed, Event, Line, Shown, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.room import Room
@@ -144,7 +144,20 @@ class IBook(Interface):
         """Keep the letters of an account no longer, up to an id."""
 
 
-class IStore(IHistory, IBook):
+class IAudit(Interface):
+    """Who did what to keep order."""
+
+    def note(deed: "Deed") -> None:
+        """Keep a deed; one whose ``id`` is kept already is ignored."""
+
+    def deeds(limit: int) -> "Awaitable[Sequence[Deed]]":
+        """Give the newest deeds, oldest first.
+
+        :raises ChatError: they cannot be read now.
+        """
+
+
+class IStore(IHistory, IBook, IAudit):
     """What outlives the moment."""
 
     backlog: int = Attribute("about how many bytes wait to be kept")

@@ -1,9 +1,11 @@
 """The chat as a Twisted service."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from secrets import token_hex
 from typing import Any
 
 from twisted.application.service import MultiService, Service
+from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -14,13 +16,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_chat.assembly import assemble
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.names import Name
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.wire.turn import end_of_turn
 
 TIDY_SECONDS = 60.0
 FAREWELL = "the server is going down. goodbye"
+
+
+def _new_code() -> str:
+    return token_hex(8)
 
 
 class Listener(Service):
@@ -90,17 +98,37 @@ class ChatService(MultiService):
         limits: Limits | None = None,
         store: IStore | None = None,
         backplane: IBackplane | None = None,
+        *,
+        checkers: Sequence[ICredentialsChecker] = (),
+        operators: Sequence[str] = (),
+        code: Callable[[], str] = _new_code,
     ) -> None:
         """
         :param ports: Twisted server endpoint strings, such as ``tcp:8888``.
         :param store: what keeps history; memory, if left out.
         :param backplane: the order of events; that of a single node, if left out.
+        :param checkers: of accounts that people have elsewhere; with any, none are made here.
+        :param operators: the names of the accounts of those who run the server.
+        :param code: makes what nobody can guess, with which an operator registers.
+        :raises ValueError: a checker checks no passwords.
+        :raises ChatError: an operator has a name that nobody can have.
         """
         super().__init__()
         self._reactor = reactor
         self._turn = end_of_turn(reactor)
         self._stopped = False
-        self.rooms = assemble(reactor, limits, store=store, backplane=backplane, turn=self._turn)
+        self.rooms = assemble(
+            reactor,
+            limits,
+            store=store,
+            backplane=backplane,
+            turn=self._turn,
+            checkers=checkers,
+            operators=operators,
+        )
+        # With checkers nobody registers here.
+        self._invited = () if checkers else self.rooms.operators.names
+        self._code = code
         self.factory = ChatFactory(reactor, self.rooms)
         self._tidying = LoopingCall(self.rooms.tidy)
         self._tidying.clock = reactor
@@ -121,6 +149,33 @@ class ChatService(MultiService):
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
+        self.rooms.start(self._invite_operators())
+
+    async def _invite_operators(self) -> None:
+        """Tell in the log how each operator without an account makes it."""
+        for name in self._invited:
+            try:
+                account = await self.rooms.accounts.find(name.text)
+            except ChatError as error:
+                self.log.error(
+                    "cannot tell whether {name} has an account: {error}. if not, the next "
+                    "start shows the code that makes it",
+                    name=name.text,
+                    error=error,
+                )
+                continue
+            if account is None:
+                self._invite(name)
+
+    def _invite(self, name: Name) -> None:
+        code = self._code()
+        self.rooms.operators.expect(name, code)
+        self.log.info(
+            "{name} has no account yet: connect, then /nick {name} and /register, "
+            "with the code {code}",
+            name=name.text,
+            code=code,
+        )
 
     def _refuse_restart(self) -> None:
         if self._stopped:

@@ -8,17 +8,21 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from twisted.cred.checkers import FilePasswordDB, ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import AuthOptionMixin
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from twisted_chat.chat import duration
+from twisted_chat.chat import duration, names
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.kept import StateError
 from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
 from twisted_chat.chat.sanitize import sanitize
@@ -33,13 +37,15 @@ STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
+CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 
 T = TypeVar("T")
 
 
-class Options(usage.Options):
+class Options(usage.Options, AuthOptionMixin):
     """The options of ``twistd tcpchat``."""
 
+    supportedInterfaces = (IUsernamePassword,)
     synopsis = "[options]"
     longdesc = "A chat server: people reach it with telnet."
     optParameters = [
@@ -65,10 +71,12 @@ class Options(usage.Options):
     limits: Limits
     keep_seconds: int
     keep_lines: int
+    checkers: Sequence[ICredentialsChecker]
 
     def __init__(self) -> None:
         super().__init__()
         self["port"] = []
+        self["operator"] = []
 
     def opt_port(self, port: str) -> None:
         """A port number, or a server endpoint such as unix:/run/chat.sock; repeatable
@@ -77,6 +85,26 @@ class Options(usage.Options):
         self["port"].append(_port(port))
 
     opt_p = opt_port
+
+    def opt_operator(self, name: str) -> None:
+        """Name of the account of someone who runs the server; repeatable"""
+        self["operator"].append(_operator(name))
+
+    def opt_auth(self, description: str) -> None:
+        """Further accounts, such as file:PATH; repeatable [default: own accounts]"""
+        try:
+            super().opt_auth(description)
+            _keep_to_its_file(self["credCheckers"][-1])
+        except (usage.UsageError, OSError):
+            kind, _, _ = description.partition(":")  # what follows may be a password
+            _refuse("auth", description if kind == "file" else kind, f"takes {CHECKER}")
+
+    def opt_help_auth_type(self, authType: str) -> None:
+        """Tell what --auth takes after that type"""
+        try:
+            super().opt_help_auth_type(authType)
+        except usage.UsageError:
+            _refuse("help-auth-type", authType, "takes a type that --help-auth lists")
 
     def opt_version(self) -> NoReturn:
         """Print the version and leave"""
@@ -95,6 +123,7 @@ class Options(usage.Options):
             _give_up(str(error))
 
     def postOptions(self) -> None:
+        self.checkers = self.get("credCheckers", ())
         self["port"] = self["port"] or ["tcp:8888"]
         # twistd may change the directory before files are opened
         if self["state"] == "":
@@ -140,7 +169,14 @@ class ChatProcess(ChatService):
     """A chat that is a process of its own."""
 
     def __init__(self, reactor: Any, options: Options) -> None:
-        super().__init__(reactor, options["port"], options.limits, _store(reactor, options))
+        super().__init__(
+            reactor,
+            options["port"],
+            options.limits,
+            _store(reactor, options),
+            checkers=options.checkers,
+            operators=options["operator"],
+        )
         self._state = options["state"] or STATE
         self._motd: Path | None = options["motd"]
         self._twistd = getattr(options, "parent", None) or {}
@@ -267,6 +303,28 @@ def _port(text: str) -> str:
         return f"tcp:{_number(0, 65535)(text)}"
     except ValueError:
         _refuse("port", text, f"takes 0 to 65535, or {ENDPOINT}")
+
+
+def _operator(text: str) -> str:
+    """Read what ``--operator`` takes, as a name."""
+    try:
+        return names.nick(text).text
+    except ChatError:
+        _refuse("operator", text, "takes a name that people may have")
+
+
+def _keep_to_its_file(checker: object) -> None:
+    """Have a checker find its file wherever the process is by then.
+
+    :raises OSError: there is none that can be read.
+    """
+    if not isinstance(checker, FilePasswordDB):
+        return
+    file = Path(checker.filename).absolute()
+    if not file.is_file():  # to open a pipe may take for ever
+        raise OSError
+    file.open("rb").close()
+    checker.filename = str(file)
 
 
 def _number(least: int, most: float = float("inf")) -> Callable[[Any], int]:

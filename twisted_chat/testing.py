@@ -1,7 +1,7 @@
 """Doubles for tests, of this project and of those that build on it."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import TypeVar
@@ -165,8 +165,12 @@ def rooms(
     backplane: IBackplane | None = None,
     store: IStore | None = None,
     limits: Limits | None = None,
+    operators: Sequence[str] = (),
 ) -> Rooms:
-    """Make a chat on a manual clock; without flood control, unless ``limits`` say so."""
+    """Make a chat on a manual clock; without flood control, unless ``limits`` say so.
+
+    :param operators: the names of the accounts of those who run the server.
+    """
     clock = clock or ManualClock()
     limits = limits or Limits(flood=None)
     store = store or MemoryStore()
@@ -179,4 +183,5 @@ def rooms(
         backplane=backplane,
         turn=clock.end_of_turn,
         accounts=accounts,
+        operators=operators,
     )

@@ -1,14 +1,14 @@
 """The gate: whoever wants to be known comes through here, by way of `twisted.cred`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import IUsernamePassword, UsernamePassword
+from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred
 from zope.interface import Interface, implementer
 
+from twisted_chat.accounts.checkers import CannotCheck, Checkers, refuse_taken
 from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.accounts.throttle import Quota, Throttle
 from twisted_chat.chat import names
@@ -38,55 +38,36 @@ class Realm:
         return IIdentity, Account(account_id(name), name), lambda: None
 
 
-@implementer(ICredentialsChecker)
-class OwnChecker:
-    """Checks passwords against the accounts of the store."""
-
-    credentialInterfaces = (IUsernamePassword,)
-
-    def __init__(self, store: IStore, hasher: Hasher) -> None:
-        self._store = store
-        self._hasher = hasher
-
-    def requestAvatarId(self, credentials: UsernamePassword) -> "Deferred[bytes | tuple[()]]":
-        return Deferred.fromCoroutine(self._check(credentials))
-
-    async def _check(self, credentials: UsernamePassword) -> bytes | tuple[()]:
-        name, password = credentials.username.decode(), credentials.password.decode()
-        record = await self._store.account((names.fold(name),))
-        if record and record.id != account_id(name):  # it only looks like it
-            record = None
-        # Without an account it takes as long.
-        right = await self._hasher.verify(record.secret if record else None, password)
-        if not record or not right:
-            raise UnauthorizedLogin
-        return record.name.encode()
-
-
 @implementer(IAccounts)
 class Gate:
-    """Lets people make accounts, and come back to them."""
+    """Lets people make accounts, and come back to them, or to those they have elsewhere."""
 
     def __init__(
         self,
         store: IStore,
         hasher: Hasher,
         clock: Callable[[], float],
+        checkers: Sequence[ICredentialsChecker] = (),
     ) -> None:
         """
-        :param store: where accounts are.
+        :param store: where our own accounts are.
         :param clock: gives UTC seconds.
+        :param checkers: of accounts that people have elsewhere; with any, none are made here.
+        :raises ValueError: one of these checks no passwords.
         """
         self._store = store
         self._hasher = hasher
         self._clock = clock
-        self._portal = Portal(Realm(), [OwnChecker(store, hasher)])
+        self._portal = Portal(Realm(), [Checkers(store, hasher, checkers)])
+        self._names_are_given_elsewhere = bool(checkers)
         self._throttle = Throttle(clock)
         self._quota = Quota(clock, ACCOUNTS_A_DAY, DAY)
         self._being_made: set[str] = set()
         """The keys of names for which an account is being made."""
 
     async def register(self, name: str, password: str, address: str) -> Account:
+        if self._names_are_given_elsewhere:  # it may be that of someone who has yet to come
+            raise ChatError("accounts are not made here: log in with the one you have")
         made = names.nick(name)
         if address and self._quota.refusal(address):
             raise ChatError(f"{ACCOUNTS_A_DAY} accounts a day can be made from one address")
@@ -94,7 +75,7 @@ class Gate:
             raise ChatError(f'"{made.text}" is registered already')
         self._being_made.update(made.keys)
         try:
-            await self._refuse_taken(made)
+            await refuse_taken(self._store, made)
             self._quota.take(address)
             secret = await self._hasher.hash(password)
             record = AccountRecord(account_id(made.text), made.text, secret, self._clock())
@@ -104,6 +85,7 @@ class Gate:
         return Account(record.id, record.name)
 
     async def find(self, name: str) -> Account | None:
+        """Find an account of ours; nobody can ask others whom they know."""
         if len(name) > NICK_LENGTH:
             return None
         record = await self._store.account((names.fold(name),))
@@ -120,10 +102,10 @@ class Gate:
         self._throttle.failed(tried)
         try:
             account = await self._identity(name, password)
-        except UnauthorizedLogin:
+        except UnauthorizedLogin as refused:
             if address:
                 self._throttle.failed(tries)
-            raise ChatError("that is not the password of that name") from None
+            raise ChatError(_why(refused)) from None
         except ChatError:  # nothing was checked
             self._throttle.take_back(tried)
             raise
@@ -150,15 +132,14 @@ class Gate:
             raise ChatError("your account is not kept here")
         return record
 
-    async def _refuse_taken(self, name: names.Name) -> None:
-        taken = await self._store.account(name.keys)
-        if taken is None:
-            return
-        if taken.id == account_id(name.text):
-            raise ChatError(f'"{name.text}" is registered already')
-        raise ChatError(f'"{name.text}" looks like "{taken.name}", which is registered')
-
     def _refuse_guessing(self, *keys: str) -> None:
         wait = max(map(self._throttle.refusal, keys))
         if wait > 0:
             raise ChatError(f"too many wrong passwords. wait for {in_words(wait + 1)}")
+
+
+def _why(refused: UnauthorizedLogin) -> str:
+    # It counts all the same: a checker may fail at each wrong password, and at no right one.
+    if isinstance(refused, CannotCheck):
+        return "that password cannot be checked now. try again later"
+    return "that is not the password of that name"

@@ -72,6 +72,9 @@ class Told(Event):
 class Arrived(Event):
     """Someone connected; they are given the name of a stranger."""
 
+    address: str = ""
+    """Where they come from; empty if that is nowhere."""
+
 
 @dataclass(slots=True)
 class Quit(Event):
@@ -89,6 +92,8 @@ class Joined(RoomEvent):
 
     name: str
     """What the room is called; it is made if there is none."""
+    key: str = ""
+    """What `key_digest` makes of the key that was given."""
 
 
 @dataclass(slots=True)
@@ -129,6 +134,9 @@ class LoggedIn(Event):
 class LoggedOut(Event):
     """Someone is a guest again, and has the name of a stranger."""
 
+    for_good: bool = False
+    """Whether the account is no more."""
+
 
 @dataclass(slots=True)
 class Forgot(Event):
@@ -137,6 +145,17 @@ class Forgot(Event):
 
 Line: TypeAlias = Said | Emoted
 """What is kept as history."""
+
+
+class Deed(NamedTuple):
+    """What is kept of an act, to see later who did what."""
+
+    id: int
+    time: float
+    who: Who
+    room: str
+    """What the room was called; ``*`` for all of the server."""
+    words: str
 
 
 @dataclass(slots=True)
@@ -179,5 +198,12 @@ class Replay:
     lines: Sequence[Line | Told]
 
 
-Answer: TypeAlias = Notice | Refusal | Listing | Sent | Replay
+@dataclass(slots=True)
+class Audit:
+    """Acts of the past, shown with their times."""
+
+    deeds: Sequence[Deed]
+
+
+Answer: TypeAlias = Notice | Refusal | Listing | Sent | Replay | Audit
 Shown: TypeAlias = Event | Answer

@@ -10,6 +10,17 @@ REASON_LENGTH = 200
 IGNORED_PEOPLE = 100
 LISTED = 200
 ACCOUNTS_A_DAY = 5
+ROOMS_OWNED = 10
+ROLES = 200
+"""Operators of a room, and people invited to it."""
+SANCTIONS = 500
+"""Bans and mutes in a room, and on the server."""
+SLOW_SECONDS = 3600
+KEY_LENGTH = 64
+AUDITED = 20
+AUDITED_AT_MOST = 200
+DEEDS = 100_000
+"""What operators did that is kept, to be looked at later."""
 LETTERS = 100
 """Private lines that wait for someone who is not here."""
 PASSWORD_BYTES_LEAST = 8
@@ -20,7 +31,9 @@ FOUND_AT_MOST = 50
 SEARCHED_WORDS = 10
 PENDING_LINES = 100
 DORMANT_SECONDS = 24 * 3600
-"""For so long people may come back to a room that is empty."""
+"""For so long people may come back to a room that is empty and belongs to nobody."""
+OWNED_SECONDS = 90 * 24 * 3600
+"""For so long the owner of a room and others may come back to it."""
 DORMANT_ROOMS = 100_000
 ERASED_AT_ONCE = 1000
 BACKLOG = 4 * 1024 * 1024

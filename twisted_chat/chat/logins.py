@@ -1,7 +1,9 @@
 """What it means that someone has proved who they are."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat.account import account_id
 from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Quit
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
@@ -24,14 +26,24 @@ class Logins:
         """Find who is here with an account."""
         return self._people.get(account)
 
+    def people(self) -> Iterable[Person]:
+        """Give all who are here with an account."""
+        return self._people.values()
+
     def admit(self, event: LoggedIn) -> None:
         """Check whether someone may log in.
 
-        :raises ChatError: they are logged in already.
+        :raises ChatError: they are logged in already or banned, or somebody is logged in whose
+            name looks the same.
         """
+        self._rooms.rights.admit_login(event.account)
         person = self._rooms.people[event.who.person]
         if person.who.account:
             raise ChatError(f"you are logged in as {person.who.account[1:]}. usage: /logout")
+        for holder in self._rooms.naming.holders(Name.of(event.name)):
+            its_own = holder.who.account == account_id(holder.name.text)
+            if its_own and holder.who.account != event.account:
+                raise ChatError(f'"{event.name}" looks like "{holder.name.text}", who is logged in')
 
     def logged_in(self, event: LoggedIn) -> None:
         """Carry out a login: as someone new here, or as someone who is here already."""
@@ -48,15 +60,19 @@ class Logins:
         self._people[event.account] = person
         person.who = person.who._replace(account=event.account)
         self._rooms.rename(person, name, event)
+        self._rooms.order.became(person, event)
 
     def logged_out(self, event: LoggedOut) -> None:
         """Carry out a logout."""
         person = self._rooms.people.get(event.who.person)
         if person is None or person.who.account is None:
             return
+        if event.for_good:
+            self._rooms.order.abandon(person.who.account)
         self.forget(person)
         person.who = person.who._replace(account=None)
         self._rooms.rename(person, None, event)
+        self._rooms.order.became(person, event)
 
     def forget(self, person: Person) -> None:
         """Take note that someone is here with their account no longer."""
@@ -77,7 +93,7 @@ class Logins:
         rooms.remove(newcomer, event)
         if left:
             left.give_way(ELSEWHERE)
-        earlier.client = client
+        earlier.client, earlier.address = client, newcomer.address
         if session:
             session.become(earlier, left)
             rooms.sessions[earlier.who.person] = session

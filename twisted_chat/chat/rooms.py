@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from twisted_chat.chat import names
+from twisted_chat.chat.acts import Act
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.chat.events import (
     Arrived,
@@ -21,20 +22,24 @@ from twisted_chat.chat.events import (
     Refusal,
     Renamed,
     Said,
-    Sent,
     Shown,
     Told,
     TopicSet,
     WentAway,
     Who,
 )
+from twisted_chat.chat.ignoring import Ignoring
 from twisted_chat.chat.kept import Kept, KeptRooms
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.logins import Logins
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.nametable import NameTable
 from twisted_chat.chat.naming import Naming
+from twisted_chat.chat.operators import Operators
+from twisted_chat.chat.order import Order
 from twisted_chat.chat.person import Person
+from twisted_chat.chat.private import PrivateLines
+from twisted_chat.chat.rights import Rights
 from twisted_chat.chat.room import Room
 from twisted_chat.chat.roster import Roster
 from twisted_chat.chat.session import Session
@@ -58,6 +63,7 @@ class Rooms:
         trouble: Callable[[BaseException], None],
         incarnation: str,
         accounts: IAccounts,
+        operators: Operators | None = None,
         limits: Limits | None = None,
         commands: Mapping[str, Command] = COMMANDS,
         version: str = "",
@@ -75,6 +81,7 @@ class Rooms:
         self.start = start
         self.trouble = trouble
         self.accounts = accounts
+        self.operators = operators or Operators()
         self.limits = limits or Limits()
         self.commands = commands
         self.version = version
@@ -85,16 +92,19 @@ class Rooms:
         """The people who are on this node, by the id of the person."""
         self.rooms: dict[int, Room] = {}
         self.roster: Roster[Room] = Roster()
-        self._kept = KeptRooms(store)
+        self.kept = KeptRooms(store)
         self.naming = Naming()
+        self.ignoring = Ignoring()
+        self.private = PrivateLines(self)
         self.logins = Logins(self)
+        self.rights = Rights(self)
+        self.order = Order(self)
         self._room_names: NameTable[Room] = NameTable()
-        self._ignorers: dict[str, set[str]] = {}
         self._person_ids = (f"{incarnation}.{number}" for number in count(1))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
             Emoted: self._said,
-            Told: self._told,
+            Told: self.private.told,
             Arrived: self._arrived,
             Quit: self._quit,
             Joined: self._joined,
@@ -105,6 +115,7 @@ class Rooms:
             TopicSet: self._topic_set,
             WentAway: self._went_away,
             Forgot: self._forgot,
+            **self.order.appliers,
         }
         backplane.subscribe(self.admit, self.apply)
 
@@ -113,12 +124,15 @@ class Rooms:
     def restore(self, kept: Kept) -> None:
         """Go on from what is left of an earlier process; nobody is here yet."""
         self.backplane.resume(kept.last_id)
-        self._kept.restore(kept.rooms, self.clock())
+        rooms = {room.id: room for room in kept.rooms}
+        if everywhere := rooms.pop(self.rights.everywhere.id, None):
+            self.rights.everywhere.obey(everywhere.charter.lasting(self.clock()))
+        self.kept.restore(rooms.values(), self.clock())
 
     def tidy(self) -> None:
         """Erase the rooms to which nobody can come back any more; called now and then."""
         # A minute later than `apply` has it, for another node's clock may be behind.
-        self._kept.erase_expired(self.clock() - 60)
+        self.kept.erase_expired(self.clock() - 60)
 
     # Asking
 
@@ -142,11 +156,6 @@ class Rooms:
             raise ChatError(f"there is no room called {name}. /rooms lists them")
         return room
 
-    def addressee(self, who: Who) -> Person | None:
-        """Find someone whom a private line is for: by the account, if they have one."""
-        found = self.logins.find(who.account) if who.account else None
-        return found or self.people.get(who.person)
-
     def admit(self, event: Event) -> None:
         """Check an event that is claimed against the state as it is now.
 
@@ -159,8 +168,19 @@ class Rooms:
         elif isinstance(event, LoggedIn):
             self.logins.admit(event)
         elif isinstance(event, Joined):
-            name = names.room_name(event.name)
-            self._room_names.refuse_taken(name, self._room_names.find(name.text))
+            self._admit_joined(event)
+        elif isinstance(event, TopicSet):
+            self.rights.admit_topic(event)
+        elif isinstance(event, Act):
+            self.rights.admit_act(event)
+
+    def _admit_joined(self, event: Joined) -> None:
+        name = names.room_name(event.name)
+        room = self._room_names.find(name.text)
+        self._room_names.refuse_taken(name, room)
+        self.kept.refuse_alike(name)
+        if here := room or self.kept.find(name.text, self.clock()):
+            self.rights.admit_joined(event, name.text, here.charter)
 
     # Coming and going
 
@@ -170,11 +190,11 @@ class Rooms:
         """Let someone in.
 
         :param wake: called when a session that was busy takes lines again.
-        :param address: what counts as one place to come from; empty if that does not matter.
+        :param address: where they come from; empty if that is nowhere.
         """
         session = Session(next(self._person_ids), client, self, wake, address)
         self.sessions[session.id] = session
-        self.backplane.publish(Arrived(Who(session.id, None, "")))
+        self.backplane.publish(Arrived(Who(session.id, None, ""), address))
         return session
 
     def close(self, farewell: str) -> None:
@@ -184,17 +204,6 @@ class Rooms:
             session.dismiss(farewell)
         for session in sessions:
             session.end()
-
-    def ignore(self, person: str, identity: str) -> None:
-        """Show nothing more of ``identity`` to the person with the id ``person``."""
-        self._ignorers.setdefault(identity, set()).add(person)
-
-    def unignore(self, person: str, identity: str) -> None:
-        """Show what ``identity`` says to the person with the id ``person`` again."""
-        ignorers = self._ignorers.get(identity, set())
-        ignorers.discard(person)
-        if not ignorers:
-            self._ignorers.pop(identity, None)
 
     # Changing
 
@@ -206,46 +215,27 @@ class Rooms:
         room = self.rooms.get(event.room)
         speaker = room and room.members.get(event.who.person)
         if not room or not speaker:
-            self._show(event.who.person, Refusal("not said: you are no longer in that room"))
+            self.show(event.who.person, Refusal("not said: you are no longer in that room"))
+            return
+        if room.hushed and (why := self.rights.hush(event, speaker, room)):
+            self.show(event.who.person, Refusal(f"not said: {why}"))
             return
         if not room.kept:
-            self._kept.keep(room)
+            self.kept.keep(room)
         self.store.record(event)
         client = speaker.client
         deaf: tuple[Person, ...] = () if client is None or client.echo else (speaker,)
-        if self._ignorers and event.who.identity in self._ignorers:
-            deaf += self._ignoring(event.who, room.members)
+        if self.ignoring.ignorers:
+            deaf += self.ignoring.among(room.members, event.who)
         self.delivery.to_room(room, event, deaf)
-
-    def _told(self, event: Told) -> None:
-        sender, to = self.people.get(event.who.person), self.addressee(event.to)
-        if to is None:
-            self._keep_letter(event)
-            return
-        if to.who.person not in self._ignorers.get(event.who.identity, ()):
-            self.delivery.to_person(to, event)
-            if session := self.sessions.get(to.who.person):
-                session.told_by(event.who)
-        if sender is None or sender is to:
-            return
-        self.delivery.to_person(sender, Sent(event))
-        if to.away is not None:
-            self.delivery.to_person(sender, Notice(_away_words(to)))
-
-    def _keep_letter(self, event: Told) -> None:
-        sender, to = event.who.person, event.to
-        if to.account is None:
-            self._show(sender, Refusal(f"there is nobody called {to.name} now"))
-            return
-        self.store.keep_letter(event)
-        self._show(sender, Sent(event))
-        self._show(sender, Notice(f"{to.name} is not here; it waits"))
 
     def _arrived(self, event: Arrived) -> None:
         session = self.sessions.get(event.who.person)
         person = session.person if session else Person(event.who, event.time, None)
+        person.address, person.since = event.address, event.time
         self.naming.give_stranger(person)
         self.people[person.who.person] = person
+        self.order.arrived(person, event.time)
         if session:
             session.arrived()
 
@@ -259,7 +249,7 @@ class Rooms:
         person = self.people.get(event.who.person)
         if person is None:
             return
-        self._out(person, event)
+        self.out(person, event)
         room = self._room_names.find(event.name) or self._make_room(event)
         event.room = room.id
         self.delivery.to_room(room, event)
@@ -271,7 +261,7 @@ class Rooms:
     def _left(self, event: Left) -> None:
         person = self.people.get(event.who.person)
         if person and person.room and person.room.id == event.room:
-            self._out(person, event)
+            self.out(person, event)
 
     def _renamed(self, event: Renamed) -> None:
         person = self.people.get(event.who.person)
@@ -283,7 +273,7 @@ class Rooms:
     def _topic_set(self, event: TopicSet) -> None:
         if room := self.rooms.get(event.room):
             room.topic = event.text
-            self._kept.keep(room)
+            self.kept.keep(room)
             self.delivery.to_room(room, event)
 
     def _went_away(self, event: WentAway) -> None:
@@ -301,12 +291,12 @@ class Rooms:
 
     def remove(self, person: Person, event: Event, reason: str = "") -> None:
         """Take someone out of the chat, as part of ``event``."""
-        self._out(person, event, reason)
+        self.out(person, event, reason)
         del self.people[person.who.person]
         self.naming.release(person)
         self.logins.forget(person)
         self.delivery.forget(person)
-        self._ignorers.pop(person.who.person, None)
+        self.ignoring.forget(person.who.person)
 
     def rename(self, person: Person, name: Name | None, event: Event) -> None:
         """Give someone a name, or that of a stranger, as part of ``event``."""
@@ -324,7 +314,7 @@ class Rooms:
             renamed.id, renamed.time = event.id, event.time
             self.delivery.to_room(room, renamed, (person,))
 
-    def _out(self, person: Person, event: Event, reason: str = "") -> None:
+    def out(self, person: Person, event: Event, reason: str = "") -> None:
         """Take someone out of the room they are in, if any, as part of ``event``."""
         room = person.room
         if room is None:
@@ -341,11 +331,14 @@ class Rooms:
         self.delivery.to_room(room, left)
 
     def _make_room(self, event: Joined) -> Room:
-        kept = self._kept.wake(event.name, event.time)
+        kept = self.kept.wake(event.name, event.time)
         room = Room(kept.id if kept else event.id, names.room_name(event.name))
         if kept:
             room.topic = kept.topic
-            self._kept.keep(room)
+            room.obey(kept.charter)
+        self.order.own(room, event.who.account)
+        if kept or room.charter.owner:
+            self.kept.keep(room)
         self.rooms[room.id] = room
         self._room_names.add(room)
         self.roster.add(room)
@@ -355,15 +348,9 @@ class Rooms:
         del self.rooms[room.id]
         self._room_names.remove(room)
         self.roster.remove(room)
-        self._kept.sleep(room, now)
+        self.kept.sleep(room, now)
 
-    def _ignoring(self, who: Who, members: dict[str, Person]) -> tuple[Person, ...]:
-        return tuple(members[one] for one in self._ignorers[who.identity] if one in members)
-
-    def _show(self, person: str, shown: Shown) -> None:
+    def show(self, person: str, shown: Shown) -> None:
+        """Show something to the person of that id, if they are here."""
         if person in self.people:
             self.delivery.to_person(self.people[person], shown)
-
-
-def _away_words(person: Person) -> str:
-    return f"{person.name.text} is away" + (f": {person.away}" if person.away else "")

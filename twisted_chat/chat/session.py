@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from twisted_chat.chat.commands import Command
+from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.commands import LOGIN_USAGE, Command
 from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, Shown, Who
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
 from twisted_chat.chat.person import Person
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from twisted_chat.interfaces import IClient
 
 RECORD_VERSION = 1
-NOTHING = Command("", lambda _session: None, usage="", help="", cost=0)
+NOTHING = Command("", lambda _session: None, usage="", help="", cost=0, barred=True)
 """What an empty line is."""
 
 
@@ -30,7 +31,6 @@ class Session:
         "_pending",
         "_resuming",
         "_wake",
-        "address",
         "asked",
         "client",
         "ended",
@@ -54,19 +54,18 @@ class Session:
         """
         :param id: of the person.
         :param wake: called when a session that was busy takes lines again.
-        :param address: what counts as one place to come from; empty if that does not matter.
+        :param address: where they come from; empty if that is nowhere.
         """
         self.id = id
-        self.address = address
         self.client = client
         self.rooms = rooms
-        self.person = Person(Who(id, None, ""), rooms.clock(), client)
+        self.person = Person(Who(id, None, ""), rooms.clock(), client, address)
         self.ended = False
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
-        self.asked = ""
-        """What the next line completes: a command without the password that it takes."""
+        self.asked: tuple[str, ...] = ()
+        """What the next line completes: the name of a command, and what it was given so far."""
         self.ignored: dict[str, str] = {}
         """The names of those ignored, as they were then, by identity."""
         self._wake = wake
@@ -115,12 +114,13 @@ class Session:
             if not clean:
                 line = self._cleaned(line)
             if self.asked:
-                line = self._completed(line)
-            command, rest = self._parse(line)
-            if self._bucket is not None:
-                self._bucket.spend(command.cost, self.rooms.clock())
-            command.guard(self)
-            running = command.run(self, *command.arguments(rest))
+                running = self._complete(line)
+            else:
+                command, rest = self._parse(line)
+                if self._bucket is not None:
+                    self._bucket.spend(command.cost, self.rooms.clock())
+                command.guard(self)
+                running = command.run(self, *command.arguments(rest))
         except Exception as error:
             self._say_why(error)
             return
@@ -145,18 +145,26 @@ class Session:
             raise ChatError(f"unknown command: {word}. /help lists them")
         return command, rest
 
-    def ask_password(self, beginning: str) -> None:
-        """Take the next line for the end of one that begins so, and do not have it shown."""
+    def ask(self, what: str, *so_far: str) -> None:
+        """Take the next line for what completes a command, and do not have it shown.
+
+        :param what: in words; a password, or the like.
+        :param so_far: the name of the command, and what it was given.
+        """
         if self.client.exposed:
             self.show(Notice("this line is not encrypted: others may read what you type"))
-        self.asked = beginning
+        self.asked = so_far
         self.client.conceal(True)
-        self.show(Notice("type the password. telnet does not show it, other programs may"))
+        self.show(Notice(f"type {what}. telnet does not show it, other programs may"))
 
-    def _completed(self, line: str) -> str:
-        line, self.asked = f"{self.asked} {line}", ""
+    def _complete(self, line: str) -> Awaitable[None] | None:
+        """Run the command that this line was asked for."""
+        (word, *given), self.asked = self.asked, ()
         self.client.conceal(False)
-        return line
+        command = self.rooms.commands[word]
+        self._charge(command.cost)
+        command.guard(self)
+        return command.run(self, *given, line.strip())
 
     def _charge(self, cost: int) -> None:
         if self._bucket is not None:
@@ -221,6 +229,11 @@ class Session:
         assert self.who.account is not None
         return self.who.account
 
+    @property
+    def rank(self) -> Rank:
+        """What they are where they are."""
+        return self.rooms.rights.rank(self.who.account, self.person.room)
+
     def show(self, *shown: Shown) -> None:
         """Show something to this person alone."""
         for one in shown:
@@ -234,6 +247,7 @@ class Session:
                 "/join ROOM enters a room, /help tells the rest"
             ),
             *self.motd(),
+            *self._bar(),
         )
         self._busy = False
         self._resume()
@@ -241,6 +255,10 @@ class Session:
     def motd(self) -> list[Shown]:
         """Give the message of the day; the dash tells it from what people say."""
         return [Notice(f"- {line}") for line in self.rooms.motd]
+
+    def _bar(self) -> list[Shown]:
+        why = self.rooms.rights.bar(self.person, self.rooms.clock())
+        return [Refusal(f"{why}. usage: {LOGIN_USAGE}")] if why else []
 
     def told_by(self, who: Who) -> None:
         """Remember whom `/reply` answers."""
@@ -260,19 +278,19 @@ class Session:
 
     def ignore(self, who: Who) -> None:
         self.ignored[who.identity] = who.name
-        self.rooms.ignore(self.id, who.identity)
+        self.rooms.ignoring.begin(self.id, [who.identity])
 
     def unignore(self, identity: str) -> None:
         del self.ignored[identity]
-        self.rooms.unignore(self.id, identity)
+        self.rooms.ignoring.end(self.id, [identity])
 
     # Going
 
-    def leave(self, farewell: str, reason: str) -> None:
-        """Go as the person asked: they see ``farewell``, the others ``reason``."""
-        self.show(Notice(farewell))
+    def leave(self, farewell: Notice | Refusal, reason: str) -> None:
+        """Go: the person sees ``farewell``, the others ``reason``."""
+        self.show(farewell)
         self.end(reason)
-        self.client.close(farewell)
+        self.client.close(farewell.text)
 
     def dismiss(self, farewell: str) -> None:
         """Send the person away; they hear nothing more, not even who leaves after them."""
@@ -302,8 +320,7 @@ class Session:
             return
         self.ended = True
         self.rooms.delivery.settle(self.person)
-        for identity in self.ignored:
-            self.rooms.unignore(self.id, identity)
+        self.rooms.ignoring.end(self.id, self.ignored)
         self.rooms.backplane.publish(Quit(self.who, reason))
 
     # Moving to another process
@@ -318,7 +335,7 @@ class Session:
             "person": self.id,
             "zone": self.zone,
             "quiet": self.quiet,
-            "asked": self.asked,
+            "asked": list(self.asked),
             "reply_to": self.reply_to and list(self.reply_to),
             "ignored": self.ignored,
             "allowance": self._bucket and self._bucket.tokens,
@@ -342,11 +359,10 @@ class Session:
         session.person = rooms.people[session.id]
         session.person.client = client
         session.adapt(zone=record["zone"], quiet=record["quiet"])
-        session.asked = record["asked"]
+        session.asked = tuple(record["asked"])
         session.reply_to = Who(*record["reply_to"]) if record["reply_to"] else None
         session.ignored = dict(record["ignored"])
-        for identity in session.ignored:
-            rooms.ignore(session.id, identity)
+        rooms.ignoring.begin(session.id, session.ignored)
         if session._bucket and record["allowance"] is not None:
             session._bucket.tokens = record["allowance"]
         rooms.sessions[session.id] = session

@@ -5,21 +5,28 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from twisted_chat.chat.addresses import place
 from twisted_chat.chat.limits import Limits
 
 MINUTE = 60.0
 
 
+def host(address: Any) -> str:
+    """Give where a peer is, as the rules have it.
+
+    :param address: of the peer, an ``IAddress``.
+    :returns: an empty text for a peer that has no such address, as on a unix socket.
+    """
+    ip = _ip(address)
+    return "" if ip is None else str(ip)
+
+
 def origin(address: Any) -> str | None:
     """Give what connections are counted by: an IPv4 address, or the /64 of an IPv6 one.
 
-    :param address: of the peer, an ``IAddress``.
-    :returns: None for a peer that has no such address, as on a unix socket.
+    :returns: None for a peer that has no such address.
     """
-    ip = _ip(address)
-    if isinstance(ip, IPv6Address):
-        return str(IPv6Address(int(ip) >> 64 << 64))
-    return None if ip is None else str(ip)
+    return place(host(address)) or None
 
 
 def is_afar(address: Any) -> bool:

@@ -21,7 +21,7 @@ from twisted_chat.chat.events import Notice, Refusal
 from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
-from twisted_chat.doors.address import Admission, is_afar, origin
+from twisted_chat.doors.address import Admission, host, is_afar
 from twisted_chat.doors.deadlines import Deadlines
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.interfaces import IClient, IFormat
@@ -74,7 +74,7 @@ class ChatProtocol(LineReceiver):
         self._outbox: Outbox = outbox(
             self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
         )
-        self._session = factory.rooms.connect(self, self._proceed, origin(self.address) or "")
+        self._session = factory.rooms.connect(self, self._proceed, host(self.address))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._found.clear()

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twisted_chat.chat.charter import Charter
 from twisted_chat.chat.events import Emoted, Line, Said, Who
 from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.names import fold
@@ -34,7 +35,10 @@ class Statement(NamedTuple):
 
 def keep(room: KeptRoom) -> Statement:
     """Keep a room as it is now."""
-    return Statement("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?, ?)", room)
+    return Statement(
+        "INSERT OR REPLACE INTO rooms VALUES (?, ?, ?, ?, ?)",
+        (*room[:-1], json.dumps(room.charter.to_record())),
+    )
 
 
 def drop(room: int) -> Statement:
@@ -94,16 +98,20 @@ class Archive:
         """Give what is left of earlier times."""
         connection = self._database.connection
         rooms = tuple(
-            map(
-                KeptRoom._make, connection.execute("SELECT id, name, topic, empty_since FROM rooms")
+            KeptRoom._make((*row, Charter.from_record(json.loads(charter))))
+            for *row, charter in connection.execute(
+                "SELECT id, name, topic, empty_since, charter FROM rooms"
             )
         )
         (last,) = connection.execute(
             "SELECT max(id, coalesce((SELECT max(id) FROM lines WHERE room = rooms.id), 0)) "
             "FROM rooms ORDER BY 1 DESC LIMIT 1"
         ).fetchone() or (0,)
-        (letter,) = connection.execute("SELECT coalesce(max(id), 0) FROM letters").fetchone()
-        return Kept(max([last, letter, *self.forgotten().values()]), rooms)
+        (other,) = connection.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM letters), 0), "
+            "coalesce((SELECT max(id) FROM audit), 0))"
+        ).fetchone()
+        return Kept(max([last, other, *self.forgotten().values()]), rooms)
 
     def forgotten(self) -> dict[str, int]:
         """Give whose lines are still to be erased, up to which id."""

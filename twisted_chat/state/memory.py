@@ -7,7 +7,7 @@ from itertools import islice
 from zope.interface import implementer
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import Line, Told
+from twisted_chat.chat.events import Deed, Line, Told
 from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
@@ -35,6 +35,7 @@ class MemoryStore:
         """By each of the keys of their names."""
         self._letters: dict[str, dict[int, Told]] = {}
         """By account and id."""
+        self._deeds: deque[Deed] = deque(maxlen=lines_per_room)
         self._kept = 0
         self._last = 0
 
@@ -104,6 +105,13 @@ class MemoryStore:
         letters = self._letters.pop(account, {})
         if left := {id_: one for id_, one in letters.items() if id_ > until}:
             self._letters[account] = left
+
+    def note(self, deed: Deed) -> None:
+        if not self._deeds or deed.id > self._deeds[-1].id:
+            self._deeds.append(deed)
+
+    async def deeds(self, limit: int) -> Sequence[Deed]:
+        return list(self._deeds)[-limit:]
 
     def condition(self) -> Sequence[str]:
         return ["what is said is kept in memory, and lost when the server ends"]

@@ -19,10 +19,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import ChatError, Line, Told
+from twisted_chat.chat.events import ChatError, Deed, Line, Told
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.interfaces import IStore
-from twisted_chat.state import archive, book
+from twisted_chat.state import archive, audit, book
 from twisted_chat.state.archive import Archive, Gone, Reading
 from twisted_chat.state.database import Database, ReadOnly
 from twisted_chat.state.journal import Journal
@@ -159,6 +159,9 @@ class SQLiteStore:
     def drop_letters(self, account: str, until: int) -> None:
         self._journal.execute(book.drop_letters(account, until))
 
+    def note(self, deed: Deed) -> None:
+        self._journal.execute(*audit.note(deed))
+
     async def _safe(self) -> None:
         try:
             await self._journal.safe().addTimeout(WRITE_SECONDS, self._reactor)
@@ -222,6 +225,10 @@ class SQLiteStore:
     async def letters(self, account: str) -> Sequence[Told]:
         await self._safe()  # so that those are there that have just been kept
         return await self._ask(self._reader, lambda: book.letters(self._file, account))
+
+    async def deeds(self, limit: int) -> Sequence[Deed]:
+        await self._safe()
+        return await self._ask(self._reader, lambda: audit.deeds(self._file, limit))
 
     async def _lines(self, worker: IsWorker, read: Callable[[], list[Line]]) -> list[Line]:
         lines = await self._ask(worker, read)

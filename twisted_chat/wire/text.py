@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 
 from zope.interface import implementer
 
+from twisted_chat.chat.acts import Act, Announced
 from twisted_chat.chat.events import (
+    Audit,
+    Deed,
     Emoted,
     Joined,
     Left,
@@ -97,6 +100,14 @@ def _topic_set(text: Text, event: TopicSet) -> str:
     return f"> {text._stamp(event.time)}{event.who.name} set the topic: {event.text}\r\n"
 
 
+def _act(text: Text, act: Act) -> str:
+    return f"> {text._stamp(act.time)}{act.who.name} {act.words}\r\n"
+
+
+def _announced(text: Text, event: Announced) -> str:
+    return f"> {text._stamp(event.time)}announcement by {event.who.name}: {event.text}\r\n"
+
+
 def _notice(_text: Text, notice: Notice) -> str:
     return f"> {notice.text}\r\n"
 
@@ -125,6 +136,15 @@ def _replayed(zone: tzinfo, line: Line | Told) -> str:
     return f"> [{_minute(line.time, zone)}] {who} {line.text}\r\n"
 
 
+def _audit(text: Text, audit: Audit) -> str:
+    return "".join(_deed(text.zone or UTC, deed) for deed in audit.deeds)
+
+
+def _deed(zone: tzinfo, deed: Deed) -> str:
+    where = "" if deed.room == "*" else f", in {deed.room}"
+    return f"> [{_minute(deed.time, zone)}] {deed.who.name} {deed.words}{where}\r\n"
+
+
 def _minute(time: float, zone: tzinfo) -> str:
     """Give date, hour and minute; `isoformat` takes a third of the time of `strftime`."""
     return datetime.fromtimestamp(time, zone).isoformat(" ", "minutes")[:16]
@@ -139,9 +159,12 @@ _RENDERERS: dict[type, Callable[[Text, Any], str]] = {
     Left: _left,
     Renamed: _renamed,
     TopicSet: _topic_set,
+    **dict.fromkeys(Act.__subclasses__(), _act),
+    Announced: _announced,
     Notice: _notice,
     Refusal: _refusal,
     Listing: _listing,
     Replay: _replay,
+    Audit: _audit,
 }
 PLAIN = Text()

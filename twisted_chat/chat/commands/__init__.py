@@ -6,10 +6,20 @@ A new command is one function in the file of its theme: the table finds it there
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from twisted_chat.chat.commands import accounts, around, past, people, server, talking
-from twisted_chat.chat.commands.command import Command, command
+from twisted_chat.chat.commands import (
+    accounts,
+    around,
+    charter,
+    operators,
+    order,
+    past,
+    people,
+    server,
+    talking,
+)
+from twisted_chat.chat.commands.command import LOGIN_USAGE, Command, command
 
-__all__ = ["COMMANDS", "Command", "command", "table"]
+__all__ = ["COMMANDS", "LOGIN_USAGE", "Command", "command", "table"]
 
 
 def table(*themes: ModuleType) -> Mapping[str, Command]:
@@ -29,4 +39,4 @@ def table(*themes: ModuleType) -> Mapping[str, Command]:
     return MappingProxyType(commands)
 
 
-COMMANDS = table(talking, around, past, people, accounts, server)
+COMMANDS = table(talking, around, past, people, accounts, charter, order, operators, server)

@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from twisted_chat.chat.commands.command import command
+from twisted_chat.chat.account import Account
+from twisted_chat.chat.acts import PasswordGiven
+from twisted_chat.chat.addresses import place
+from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.commands.command import LOGIN_USAGE, command
 from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Replay
 from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
+
+PROVEN = "\0"
+"""What stands for a password that was right; nobody can type it."""
 
 
 @command(
@@ -18,38 +25,62 @@ if TYPE_CHECKING:
     account=False,
     cost=5,
 )
-async def register(session: "Session", password: str = "") -> None:
+async def register(session: "Session", password: str = "", code: str = "") -> None:
     if session.person.number:
         raise ChatError("take a name first. usage: /nick NAME")
+    name, operators = session.who.name, session.rooms.operators
+    needs_code = operators.needs_code(name)
     if not password:
-        session.ask_password("/register")
+        session.ask("the password", "register")
         return
     _check(password)
-    name = session.who.name
-    account = await session.rooms.accounts.register(name, password, session.address)
-    await session.rooms.backplane.claim(LoggedIn(session.who, account.id, account.name))
+    if needs_code and not code:
+        session.ask("the code that the log of the server shows", "register", password)
+        return
+    if needs_code:
+        operators.check_code(name, code)
+    from_ = place(session.person.address)
+    account = await session.rooms.accounts.register(name, password, from_)
+    operators.registered(name)
+    await _log_in(session, account)
     session.show(Notice(f"{account.name} is yours now. /login {account.name} brings you back"))
+    _greet_operator(session)
 
 
 @command(
     "login",
-    usage="/login NAME [PASSWORD]",
+    usage=LOGIN_USAGE,
     help="be known by the name that you have registered",
     needs=("name",),
     takes=2,
     account=False,
+    barred=True,
     cost=5,
 )
 async def login(session: "Session", name: str, password: str = "") -> None:
     if not password:
-        session.ask_password(f"/login {name}")
+        session.ask("the password", "login", name)
         return
-    account = await session.rooms.accounts.login(name, password, session.address)
-    await session.rooms.backplane.claim(LoggedIn(session.who, account.id, account.name))
+    await _log_in(session, await _prove(session, name, password))
     room = session.person.room
     where = f", in {room.name.text}" if room else ""
-    session.show(Notice(f"welcome back, {account.name}. you are logged in{where}"))
+    session.show(Notice(f"welcome back, {session.who.name}. you are logged in{where}"))
+    _greet_operator(session)
     await _show_letters(session)
+
+
+async def _prove(session: "Session", name: str, password: str) -> Account:
+    """Check a password, within the limits for who tries from where they are."""
+    return await session.rooms.accounts.login(name, password, place(session.person.address))
+
+
+async def _log_in(session: "Session", account: Account) -> None:
+    await session.rooms.backplane.claim(LoggedIn(session.who, account.id, account.name))
+
+
+def _greet_operator(session: "Session") -> None:
+    if session.rank is Rank.SERVER:
+        session.show(Notice("you are an operator of the server. /help tells what you can do"))
 
 
 async def _show_letters(session: "Session") -> None:
@@ -69,30 +100,70 @@ async def logout(session: "Session") -> None:
 
 @command(
     "passwd",
-    usage="/passwd [PASSWORD]",
-    help="have another password from now on",
+    usage="/passwd",
+    help="have another password from now on; operators of the server give one by /passwd NAME",
     takes=1,
     account=True,
     cost=5,
 )
-async def passwd(session: "Session", password: str = "") -> None:
+async def passwd(session: "Session", name: str = "", *typed: str) -> None:
+    if name:
+        await _give_password(session, name, *typed)
+        return
+    if not typed:
+        await _refuse_foreign(session)
+        session.ask("the password that you have now", "passwd", "")
+    elif typed[0] != PROVEN:
+        await _prove(session, session.account[1:], typed[0])
+        session.ask("the new password", "passwd", "", PROVEN)
+    else:
+        _check(typed[-1])
+        await session.rooms.accounts.change(session.account, typed[-1])
+        session.show(Notice("your password is changed"))
+
+
+async def _refuse_foreign(session: "Session") -> None:
+    """Refuse to change an account that is not kept here, before anything is asked.
+
+    :raises ChatError: it is not.
+    """
+    if await session.rooms.accounts.find(session.account[1:]) is None:
+        raise ChatError("your account is not kept here")
+
+
+async def _give_password(session: "Session", name: str, password: str = "") -> None:
+    """Give someone another password, who has lost theirs."""
+    rooms = session.rooms
+    if session.rank is not Rank.SERVER:
+        raise ChatError("/passwd takes nothing more: it asks. usage: /passwd")
+    account = await rooms.accounts.find(name)
+    if account is None:
+        raise ChatError(f"there is no account called {name}")
+    if account.id in rooms.operators:
+        raise ChatError(f"{account.name} is an operator of the server")
     if not password:
-        session.ask_password("/passwd")
+        session.ask(f"the new password of {account.name}", "passwd", name)
         return
     _check(password)
-    await session.rooms.accounts.change(session.account, password)
-    session.show(Notice("your password is changed"))
+    await rooms.accounts.change(account.id, password)
+    await rooms.backplane.claim(PasswordGiven(session.who, 0, account.name))
 
 
 @command(
     "unregister",
     usage="/unregister",
-    help="give up your name, and all that belongs to it",
+    help="give up your name, and all that belongs to it; your rooms go to who runs them with you",
     account=True,
+    cost=5,
 )
-async def unregister(session: "Session") -> None:
+async def unregister(session: "Session", password: str = "") -> None:
+    if not password:
+        await _refuse_foreign(session)
+        session.ask("the password, to give up your account", "unregister")
+        return
+    await _prove(session, session.account[1:], password)
     await session.rooms.accounts.remove(session.account)
-    await session.rooms.backplane.claim(LoggedOut(session.who))
+    await session.rooms.backplane.claim(LoggedOut(session.who, for_good=True))
     session.show(Notice("your account is gone"))
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
+from twisted_chat.chat.charter import Rank, key_digest
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.events import (
     ChatError,
@@ -17,27 +18,32 @@ from twisted_chat.chat.events import (
 from twisted_chat.chat.limits import LISTED, TOPIC_LENGTH
 
 if TYPE_CHECKING:
+    from twisted_chat.chat.person import Person
     from twisted_chat.chat.room import Room
     from twisted_chat.chat.session import Session
+
+_MARKS = {Rank.OPERATOR: "op", Rank.OWNER: "owner", Rank.SERVER: "server op"}
 
 
 @command(
     "join",
     "j",
     usage="/join ROOM_NAME",
-    help="enter a room, which is made if there is none",
+    help="enter a room, which is made if there is none; its key, if it has one, follows the name",
     needs=("room name",),
     takes=2,
     cost=3,
 )
-async def join(session: "Session", room_name: str, _key: str = "") -> None:
+async def join(session: "Session", room_name: str, key: str = "") -> None:
     name = names.room_name(room_name)
     here = session.person.room
     if here and names.fold(here.name.text) == names.fold(name.text):
         session.show(Notice(f"you are in {here.name.text} already"))
         return
     rooms = session.rooms
-    joined = await rooms.backplane.claim(Joined(session.who, 0, name.text))
+    joined = await rooms.backplane.claim(
+        Joined(session.who, 0, name.text, key_digest(name.fold, key))
+    )
     room = session.person.room
     if room is None:  # gone again before it was known
         return
@@ -46,7 +52,7 @@ async def join(session: "Session", room_name: str, _key: str = "") -> None:
         welcome.append(Notice(f"topic: {room.topic}"))
     # What is said from now on is held back until the past has been shown.
     past = await _past(session, room.id, joined.id)
-    rooms.delivery.release(session.person, *welcome, past, _members(room, "here"))
+    rooms.delivery.release(session.person, *welcome, past, _members(session, room, "here"))
 
 
 async def _past(session: "Session", room: int, before: int) -> Shown:
@@ -93,16 +99,27 @@ def rooms(session: "Session", prefix: str = "") -> None:
 def who(session: "Session", room_name: str = "") -> None:
     if room_name:
         room = session.rooms.room(room_name)
-        session.show(_members(room, f"in {room.name.text}"))
+        session.show(_members(session, room, f"in {room.name.text}"))
         return
     if session.person.room is None:
         raise ChatError("you are in no room. usage: /who ROOM_NAME")
-    session.show(_members(session.person.room, "here"))
+    session.show(_members(session, session.person.room, "here"))
 
 
-def _members(room: "Room", title: str) -> Shown:
+def _members(session: "Session", room: "Room", title: str) -> Shown:
     found, more = room.roster.first(LISTED)
-    return Listing(title, [person.marked_name for person in found], more)
+    ranks = session.rooms.rights
+    return Listing(
+        title, [_marked(person, ranks.rank(person.who.account, room)) for person in found], more
+    )
+
+
+def _marked(person: "Person", rank: Rank) -> str:
+    """Give a name as lists show it."""
+    marks = [_MARKS[rank]] if rank else []
+    if person.away is not None:
+        marks.append("away")
+    return f"{person.name.text} ({', '.join(marks)})" if marks else person.name.text
 
 
 @command(

@@ -4,10 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.events import ChatError
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
+
+LOGIN_USAGE = "/login NAME [PASSWORD]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Command:
     """Whether one must be in a room."""
     account: bool | None = None
     """Whether one must be logged in, or must not; None if it does not matter."""
+    rank: Rank = Rank.MEMBER
+    """What one must be at least, where one is."""
+    barred: bool = False
+    """Whether also those may use it who have to log in before anything else."""
     cost: int = 1
     """What it costs of the flood allowance."""
 
@@ -40,17 +47,30 @@ class Command:
 
         :raises ChatError: it may not.
         """
-        if self.in_room and session.person.room is None:
+        person = session.person
+        if person.barred and not self.barred:
+            self._refuse_barred(session)
+        if self.in_room and person.room is None:
             raise ChatError("you are in no room. usage: /join ROOM_NAME")
-        if self.account is not None and not self.serves(session):
-            account = session.who.account
-            if account is None:
-                raise ChatError("you are not logged in. usage: /login NAME [PASSWORD]")
-            raise ChatError(f"you are logged in as {account[1:]}. usage: /logout")
+        if self.account is not None and not self._suits(person.who.account):
+            if person.who.account is None:
+                raise ChatError(f"you are not logged in. usage: {LOGIN_USAGE}")
+            raise ChatError(f"you are logged in as {person.who.account[1:]}. usage: /logout")
+        if self.rank and session.rank < self.rank:
+            where = "the server" if self.rank is Rank.SERVER or not person.room else "this room"
+            raise ChatError(f"only operators of {where} may do that")
 
     def serves(self, session: "Session") -> bool:
-        """Tell whether this is for people such as ``session``."""
-        return self.account is None or self.account == (session.who.account is not None)
+        """Tell whether this is for people such as ``session``, where they are."""
+        is_open = self.barred or not session.rooms.rights.bar(session.person, session.rooms.clock())
+        return is_open and self._suits(session.who.account) and session.rank >= self.rank
+
+    def _suits(self, account: str | None) -> bool:
+        return self.account is None or self.account == (account is not None)
+
+    def _refuse_barred(self, session: "Session") -> None:
+        if why := session.rooms.rights.bar(session.person, session.rooms.clock()):
+            raise ChatError(f"{why}. usage: {LOGIN_USAGE}")
 
     def arguments(self, rest: str) -> list[str]:
         """Split what follows the command's name.
@@ -78,6 +98,8 @@ def command(
     takes: int | None = None,
     in_room: bool = False,
     account: bool | None = None,
+    rank: Rank = Rank.MEMBER,
+    barred: bool = False,
     cost: int = 1,
 ) -> Callable[[Callable[..., Awaitable[None] | None]], Command]:
     """Make a `Command` of the function below, which is called with the session and arguments.
@@ -96,6 +118,8 @@ def command(
             takes=len(needs) if takes is None else takes,
             in_room=in_room,
             account=account,
+            rank=rank,
+            barred=barred,
             cost=cost,
         )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
+from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
 from twisted_chat.chat.events import ChatError, Listing, Notice, Renamed, WentAway
@@ -40,7 +41,11 @@ def whois(session: "Session", name: str) -> None:
     where = f"in {person.room.name.text}" if person.room else "in no room"
     connected = in_words(session.rooms.clock() - person.since)
     away = "" if person.away is None else f", away: {person.away}" if person.away else ", away"
-    session.show(Notice(f"{person.name.text} is {where}, connected for {connected}{away}"))
+    known = ", logged in" if person.who.account else ""
+    told = f"{person.name.text} is {where}, connected for {connected}{known}{away}"
+    if session.rank is Rank.SERVER and person.address:
+        told += f", from {person.address}"
+    session.show(Notice(told))
 
 
 @command(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     usage="/help [COMMAND]",
     help="list the commands, or tell more of one",
     takes=1,
+    barred=True,
 )
 def help(session: "Session", word: str = "") -> None:  # noqa: A001
     commands = session.rooms.commands
@@ -32,12 +33,12 @@ def help(session: "Session", word: str = "") -> None:  # noqa: A001
         session.show(Notice("also called " + ", ".join(f"/{alias}" for alias in wanted.aliases)))
 
 
-@command("motd", usage="/motd", help="show the message of the day")
+@command("motd", usage="/motd", help="show the message of the day", barred=True)
 def motd(session: "Session") -> None:
     session.show(*session.motd() or [Notice("there is no message of the day")])
 
 
-@command("limits", usage="/limits", help="tell what is allowed, and how much of it")
+@command("limits", usage="/limits", help="tell what is allowed, and how much of it", barred=True)
 def limits(session: "Session") -> None:
     set_ = session.rooms.limits
     session.show(
@@ -78,13 +79,13 @@ def _or_any(limit: int) -> str:
     return str(limit) if limit else "any number of"
 
 
-@command("uptime", usage="/uptime", help="tell how long the server has been up")
+@command("uptime", usage="/uptime", help="tell how long the server has been up", barred=True)
 def uptime(session: "Session") -> None:
     rooms = session.rooms
     session.show(Notice(f"up for {in_words(rooms.clock() - rooms.started)}"))
 
 
-@command("version", usage="/version", help="tell what this server is")
+@command("version", usage="/version", help="tell what this server is", barred=True)
 def version(session: "Session") -> None:
     session.show(Notice(f"twisted-chat {session.rooms.version}"))
 
@@ -95,8 +96,9 @@ def version(session: "Session") -> None:
     usage="/quit [REASON]",
     help="leave the chat",
     takes=1,
+    barred=True,
 )
 def quit(session: "Session", reason: str = "") -> None:  # noqa: A001
     if len(reason) > bounds.REASON_LENGTH:
         raise ChatError(f"a reason holds at most {bounds.REASON_LENGTH} characters")
-    session.leave("sad to see you go =(", reason)
+    session.leave(Notice("sad to see you go =("), reason)

@@ -69,7 +69,7 @@ def reply(session: "Session", text: str) -> None:
     if session.reply_to is None:
         raise ChatError("nobody has told you anything yet. usage: /tell NAME TEXT")
     to = session.reply_to
-    person = session.rooms.addressee(to)
+    person = session.rooms.private.addressee(to)
     if person is None and to.account is None:
         raise ChatError(f"{to.name} has gone")
     _tell(session, person.who if person else to, text)

@@ -1,0 +1,58 @@
+"""Where people come from, as text; empty for those who come from nowhere, as over a socket file."""
+
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+PLACE_BITS = 64
+"""Of an IPv6 address, what one customer is given: https://www.rfc-editor.org/rfc/rfc6177."""
+
+
+def place(address: str) -> str:
+    """Give what counts as one place to come from: an IPv4 address, or the /64 of an IPv6 one."""
+    return place_network(address).partition("/")[0]
+
+
+def place_network(address: str) -> str:
+    """Give the same as a network; empty for someone from nowhere."""
+    if not address:
+        return ""
+    bits = PLACE_BITS if ":" in address else 32
+    return str(ip_network(f"{address}/{bits}", strict=False))
+
+
+def network(text: str) -> str | None:
+    """Read an address, or a network such as ``10.0.0.0/8``, in its usual form.
+
+    :returns: None if it is neither.
+    """
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    mapped = found.network_address
+    if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and found.prefixlen >= 96:
+        return str(ip_network(f"{mapped.ipv4_mapped}/{found.prefixlen - 96}", strict=False))
+    return str(found)
+
+
+def covers(network: str, address: str) -> bool:
+    """Tell whether an address is in a network."""
+    return bool(address) and _address(address) in _network(network)
+
+
+# A sanction is compared with many, and somebody with many sanctions.
+@lru_cache(maxsize=4096)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> IPv4Address | IPv6Address:
+    return ip_address(text)
