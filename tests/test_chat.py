@@ -630,7 +630,9 @@ def test_limits():
     shown = "\n".join(strict.asks("/limits"))
     for words in ("1024 bytes", "5 lines a second, 20 at once", "a nick holds 32", "64", "390"):
         assert words in shown
-    for words in ("200", "ignore 100", "1048576", "7 connections", "10 minutes"):
+    for words in ("200", "ignore 100", "1048576", "268435456", "7 connections", "10 minutes"):
+        assert words in shown
+    for words in ("own 10 rooms", "100 private", "8 to 128", "2 are", "32 wait", "5 accounts"):
         assert words in shown
     loose = Town(limits=Limits(flood=None, max_per_address=0)).arrives()
     shown = "\n".join(loose.asks("/limits"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from town import Town
 from twisted.application.service import Application, IServiceCollection
 from twisted.internet.testing import MemoryReactorClock
 
@@ -117,6 +118,47 @@ def test_conversation():
         told = told or window.lines()
         assert told.pop(0) == line
     assert told == []
+
+
+def test_the_first_bad_evening():
+    """What the page on keeping order has an operator type is answered as it says."""
+    town = Town()
+    town.registers("ann", "tea")
+    town.enters("bob")
+    root = town.arrives()
+    people = {}
+
+    def eve_shouts():
+        people["eve"] = town.enters("eve", address="203.0.113.7")
+
+    def adam_comes():
+        people["eve"].drops()
+        mallory = town.enters("mallory", address="203.0.113.7")
+        assert mallory.asks("still here")[0].startswith("err: not said: you are muted")
+        root.reads()
+        town.enters("adam", address="192.0.2.9").types("LOUD")
+
+    def more_come():
+        town.enters("zed", address="198.51.100.23")
+        root.reads()
+
+    scenes = {
+        1: eve_shouts,
+        2: adam_comes,
+        4: more_come,
+        5: lambda: town.clock.advance(130),
+        6: lambda: town.clock.advance(6 * 3600 - 200),
+    }
+    told = []
+    for number, block in enumerate(blocks(page("docs/moderation.rst"), "text")):
+        scenes.get(number, root.reads)()
+        for line in block.splitlines():
+            if line.startswith(("> ", "err: ")):
+                told = told or root.reads()
+                assert told.pop(0) == line
+            else:
+                root.types(line)
+    assert (number, told) == (6, [])
 
 
 def test_embedding_in_three_lines(monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from twisted_chat.chat.charter import Charter, Sanction, key_digest
 from twisted_chat.chat.events import ChatError, Said, Told, Who
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.state import archive, journal
@@ -136,7 +137,16 @@ def test_a_stop_in_order_loses_nothing(desk):
 
 def test_rooms_come_back(desk):
     """Names, topics and since when a room is empty outlive the process, ids go on."""
-    rooms = (KeptRoom(1, "tea", "leaves", None), KeptRoom(7, "Żółw", "", 12.5))
+    charter = Charter(
+        owner="@ann",
+        operators=("@bob", "@żółw"),
+        invited=("@cyd",),
+        locked=True,
+        key=key_digest("tea", "sesame"),
+        slow=5,
+        sanctions=(Sanction("ban", "10.0.0.0/8", "eve", "ann", "'\"\\", 1.0, None),),
+    )
+    rooms = (KeptRoom(1, "tea", "leaves", None, charter), KeptRoom(7, "Żółw", "", 12.5))
     for room in (KeptRoom(1, "tea", "", 3.0), *rooms, KeptRoom(9, "gone", "", None)):
         desk.store.keep(room)
     desk.store.erase(9)

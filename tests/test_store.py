@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 from zope.interface.verify import verifyObject
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import Emoted, Said, Told, Who
+from twisted_chat.chat.events import Deed, Emoted, Said, Told, Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IHistory, IStore
@@ -270,6 +270,30 @@ def test_letters_go_with_the_account(shelf):
     shelf.answer(shelf.store.drop_account(RECORD.id))
     shelf.answer(shelf.store.keep_account(RECORD))
     assert shelf.answer(shelf.store.letters(RECORD.id)) == []
+
+
+def deed(number, words="kicked bob"):
+    return Deed(number, 7.5, ANN._replace(account="@ann"), "tea", words)
+
+
+def test_deeds(shelf):
+    """They come back whole, the newest, oldest first, and each is kept once."""
+    assert list(shelf.answer(shelf.store.deeds(5))) == []
+    for number in (1, 2, 3, 3):
+        shelf.store.note(deed(number, "kicked 'bob\" \N{SNOWMAN}"))
+    found = list(shelf.answer(shelf.store.deeds(2)))
+    assert found == [deed(2, "kicked 'bob\" \N{SNOWMAN}"), deed(3, "kicked 'bob\" \N{SNOWMAN}")]
+
+
+def test_deeds_are_bounded(monkeypatch, shelf):
+    """The eldest make way."""
+    monkeypatch.setattr("twisted_chat.state.audit.DEEDS", 1000)
+    for number in range(1, 1101):
+        shelf.store.note(deed(number))
+        if number % 100 == 0:
+            shelf.written()
+    found = shelf.answer(shelf.store.deeds(2000))
+    assert [one.id for one in found] == list(range(101, 1101))
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

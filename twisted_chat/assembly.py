@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_chat.accounts.gate import Gate
 from twisted_chat.accounts.hashing import Hasher
-from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.limits import HASHES_AT_ONCE, Limits
 from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
@@ -21,8 +21,6 @@ from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
 from twisted_chat.worker import Worker
-
-HASHES_AT_ONCE = 2
 
 _log = Logger()
 
@@ -68,7 +66,7 @@ def _gate(reactor: Any, store: IStore, checkers: Sequence[ICredentialsChecker]) 
 
 
 def _hashing_threads(reactor: Any) -> list[Worker]:
-    """Give as many as may hash at once: each takes a processor, and much memory."""
+    """Give as many as may hash at once."""
     return [Worker(reactor, f"tcpchat hasher {number}") for number in range(HASHES_AT_ONCE)]
 
 

@@ -1,14 +1,8 @@
 """Where people come from, as text; empty for those who come from nowhere, as over a socket file."""
 
 from functools import lru_cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv6Address, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 
 PLACE_BITS = 64
 """Of an IPv6 address, what one customer is given: https://www.rfc-editor.org/rfc/rfc6177."""
@@ -32,6 +26,8 @@ def network(text: str) -> str | None:
 
     :returns: None if it is neither.
     """
+    if "%" in text:  # after it, anything goes
+        return None
     try:
         found = ip_network(text, strict=False)
     except ValueError:
@@ -44,15 +40,20 @@ def network(text: str) -> str | None:
 
 def covers(network: str, address: str) -> bool:
     """Tell whether an address is in a network."""
-    return bool(address) and _address(address) in _network(network)
+    first, last = _span(network)
+    return bool(address) and first <= _packed(address) <= last
 
 
 # A sanction is compared with many, and somebody with many sanctions.
 @lru_cache(maxsize=4096)
-def _network(text: str) -> IPv4Network | IPv6Network:
-    return ip_network(text)
+def _span(network: str) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+    """Give the first and the last address of a network."""
+    found = ip_network(network)
+    return _packed(str(found[0])), _packed(str(found[-1]))
 
 
 @lru_cache(maxsize=4096)
-def _address(text: str) -> IPv4Address | IPv6Address:
-    return ip_address(text)
+def _packed(address: str) -> tuple[int, bytes]:
+    """Give an address as what can be compared; `ipaddress` takes ten times as long."""
+    family = AF_INET6 if ":" in address else AF_INET
+    return family, inet_pton(family, address.partition("%")[0])

@@ -1,6 +1,6 @@
 """Whose a room is, who runs it, and what holds in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,14 +128,18 @@ class Charter(NamedTuple):
         """Tell whether an account is somebody here."""
         return account == self.owner or account in self.operators or account in self.invited
 
-    def lasting(self, now: float) -> "Charter":
-        """Leave out what is over, and what was about guests who have gone with the process."""
+    def lasting(self, now: float, here: Container[str] = ()) -> "Charter":
+        """Leave out what is over, and what is about guests who have gone.
+
+        :param here: the ids of persons; none, in a new process.
+        """
         return self._replace(
-            invited=tuple(one for one in self.invited if one.startswith("@")),
+            invited=tuple(one for one in self.invited if one[0] == "@" or one in here),
             sanctions=tuple(
                 one
                 for one in self.sanctions
-                if one.holds(now) and (one.subject[0] in "@*" or "/" in one.subject)
+                if one.holds(now)
+                and (one.subject[0] in "@*" or "/" in one.subject or one.subject in here)
             ),
         )
 

@@ -25,6 +25,9 @@ LETTERS = 100
 """Private lines that wait for someone who is not here."""
 PASSWORD_BYTES_LEAST = 8
 PASSWORD_BYTES = 128
+HASHES_AT_ONCE = 2
+"""Passwords that are checked at a time: each takes a processor, and much memory."""
+HASHES_WAITING = 32
 REPLAYED = 10
 REPLAYED_AT_MOST = 200
 FOUND_AT_MOST = 50

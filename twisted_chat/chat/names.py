@@ -13,6 +13,7 @@ from typing import NamedTuple
 from confusable_homoglyphs import confusables
 from precis_i18n import get_profile
 
+from twisted_chat.chat.addresses import network
 from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import NICK_LENGTH, ROOM_NAME_LENGTH
 from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
@@ -50,6 +51,8 @@ def nick(text: str) -> Name:
     :raises ChatError: it cannot be one.
     """
     name = _name(text, "nick", NICK_LENGTH)
+    if network(name.text):  # a ban would not tell whom it means
+        raise ChatError(f'"{name.text}" is an address')
     if any(key.startswith(_STRANGER_KEYS) for key in name.keys):
         raise ChatError(f'"{name.text}" is kept for people without a name')
     for word, its_keys in _RESERVED_KEYS.items():

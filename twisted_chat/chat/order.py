@@ -104,7 +104,8 @@ class Order:
         if room is None:
             return
         self._announce(room, act)
-        self._lay_down(room, room.charter.without(sanction.subject).sanctioned(sanction))
+        charter = self._without(self._lasting(room, act), sanction.subject)
+        self._lay_down(room, charter.sanctioned(sanction))
         more = details(sanction, act.time)
         for person in self._meant(sanction, room):
             if room is self.everywhere:
@@ -132,10 +133,6 @@ class Order:
             return
         self._lay_down(room, room.charter.pardoned(sanction.kind, sanction.subject))
         self._announce(room, act)
-        if room is self.everywhere:
-            for person in self._rooms.people.values():
-                if person.barred:
-                    self.arrived(person, act.time)
 
     def _appointed(self, act: Appointed) -> None:
         room, account = self._rooms.rooms.get(act.room), act.whom.account
@@ -153,7 +150,7 @@ class Order:
         room = self._rooms.rooms.get(act.room)
         if room is None:
             return
-        charter = room.charter.uninvited(act.whom.identity)
+        charter = self._lasting(room, act).uninvited(act.whom.identity)
         invited = (*charter.invited, act.whom.identity)
         self._lay_down(room, charter._replace(invited=invited))
         self._announce(room, act)
@@ -187,6 +184,10 @@ class Order:
         self._announce(self.everywhere, act)
 
     # Parts of an act
+
+    def _lasting(self, room: Room, act: Act) -> Charter:
+        """Give what is laid down for a room, without what is over by now."""
+        return room.charter.lasting(act.time, self._rooms.people)
 
     def _lay_down(self, room: Room, charter: Charter) -> None:
         room.obey(charter)

@@ -44,8 +44,11 @@ class Rights:
 
     def bar(self, person: Person, now: float) -> str:
         """Say why someone must log in before anything else; empty if they need not."""
-        barred = person.barred
-        if barred is None or not barred.holds(now):
+        if person.barred is None:
+            return ""
+        # That one may be lifted or over, and another hold.
+        barred = self.everywhere.charter.against(person, "ban", now)
+        if barred is None:
             return ""
         if barred.subject == EVERYONE:
             return "only who has an account may come in now"
@@ -75,7 +78,7 @@ class Rights:
             self._refuse_target(act.target, act, room)
         if isinstance(act, Appointed) and act.whom.account == act.who.account:
             self._refuse_locking_out(act, room.charter)
-        _refuse_too_many(act, room.charter)
+        _refuse_too_many(act, room.charter.lasting(self._rooms.clock(), self._rooms.people))
 
     def _refuse_target(self, target: str, act: Act, room: Room) -> None:
         if target == act.who.account:
@@ -170,5 +173,5 @@ def _refuse_too_many(act: Act, charter: Charter) -> None:
             raise ChatError(f"{SANCTIONS} bans and mutes are in force already. /bans lists them")
     elif isinstance(act, Invited) and len(charter.invited) >= ROLES:
         raise ChatError(f"{ROLES} are invited already")
-    elif isinstance(act, Appointed) and len(charter.operators) >= ROLES:
+    elif isinstance(act, Appointed) and act.rank and len(charter.operators) >= ROLES:
         raise ChatError(f"the room has {ROLES} operators already")

@@ -1,5 +1,6 @@
 """Commands against those who disturb."""
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted_chat.chat import addresses, duration, names
@@ -9,7 +10,7 @@ from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
 from twisted_chat.chat.events import ChatError, Notice
-from twisted_chat.chat.limits import REASON_LENGTH
+from twisted_chat.chat.limits import LISTED, REASON_LENGTH
 from twisted_chat.chat.rights import ONLY_SERVER
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def unmute(session: "Session", name: str) -> None:
     rank=Rank.OPERATOR,
 )
 async def ban(session: "Session", text: str) -> None:
-    room, text = _scope(session, text)
+    room, text = _scope(session, "ban", text)
     whom, _, details = text.partition(" ")
     await _sanction(session, room, "ban", whom, details.strip())
 
@@ -88,7 +89,7 @@ async def ban(session: "Session", text: str) -> None:
     rank=Rank.OPERATOR,
 )
 async def unban(session: "Session", text: str) -> None:
-    room, whom = _scope(session, text)
+    room, whom = _scope(session, "unban", text)
     await _pardon(session, room, "ban", whom)
 
 
@@ -105,10 +106,12 @@ def bans(session: "Session", text: str = "") -> None:
     room = _everywhere(session) if text else _here(session)
     now = session.rooms.clock()
     found = [one for one in room.charter.sanctions if one.holds(now)]
-    for sanction in found:
+    for sanction in found[-LISTED:]:
         session.show(Notice(_described(sanction, now, session.rank)))
     if not found:
         session.show(Notice("nobody is banned or muted"))
+    elif len(found) > LISTED:
+        session.show(Notice(f"… and {len(found) - LISTED:,} before these"))
 
 
 def _described(sanction: Sanction, now: float, rank: Rank) -> str:
@@ -125,13 +128,13 @@ def _described(sanction: Sanction, now: float, rank: Rank) -> str:
 # Where it is to hold
 
 
-def _scope(session: "Session", text: str) -> tuple["Room", str]:
+def _scope(session: "Session", word: str, text: str) -> tuple["Room", str]:
     """Tell whether a room or the server is meant, and give the rest."""
     first, _, rest = text.partition(" ")
     if first != EVERYONE:
         return _here(session), text
     if not rest:
-        raise ChatError("name or address is required. usage: /ban * NAME or ADDRESS")
+        raise ChatError(f"name or address is required. usage: /{word} * NAME or ADDRESS")
     return _everywhere(session), rest.lstrip()
 
 
@@ -183,20 +186,21 @@ async def _sanction(session: "Session", room: "Room", kind: str, name: str, deta
     subject = await _subject(session, name)
     now = session.rooms.clock()
     until = None if seconds is None else now + seconds
-    sanction = Sanction(kind, *subject, session.who.name, reason, now, until)
+    # Not by a name that they have taken for the while.
+    sanction = Sanction(kind, *subject, session.account[1:], reason, now, until)
     await session.rooms.backplane.claim(Sanctioned(session.who, room.id, sanction))
 
 
 async def _pardon(session: "Session", room: "Room", kind: str, text: str) -> None:
-    sanction = _find(room, kind, text)
+    sanction = _find(room, kind, text, session.rooms.clock())
     await session.rooms.backplane.claim(Pardoned(session.who, room.id, sanction))
 
 
-def _find(room: "Room", kind: str, text: str) -> Sanction:
-    """Find a sanction by whom it is against, or what they were called."""
+def _find(room: "Room", kind: str, text: str, now: float) -> Sanction:
+    """Find a sanction in force by whom it is against, or what they were called."""
     wanted = {addresses.network(text), account_id(text.removeprefix("@"))}
     folded = names.fold(text)
-    for sanction in room.charter.sanctions:
+    for sanction in room.charter.lasting(now, room.members).sanctions:
         is_meant = sanction.subject in wanted or names.fold(sanction.name) == folded
         if sanction.kind == kind and is_meant and sanction.subject != EVERYONE:
             return sanction
@@ -210,6 +214,8 @@ def _span_and_reason(text: str) -> tuple[int | None, str]:
     try:
         seconds, reason = duration.parse(first), rest.strip()
     except ValueError:
+        if re.fullmatch("[0-9]+[a-z]*", first.lower()):  # for ever is not what was meant
+            raise ChatError(f"{first} is no time. for ever needs none; others: 10m, 2h, 7d") from None
         seconds, reason = None, text
     _check_reason(reason)
     return seconds, reason

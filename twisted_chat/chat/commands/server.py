@@ -49,8 +49,23 @@ def limits(session: "Session") -> None:
             f"a room name {bounds.ROOM_NAME_LENGTH}, a topic {bounds.TOPIC_LENGTH}, "
             f"an away text and a reason {bounds.AWAY_LENGTH}"
         ),
-        Notice(f"you can ignore {bounds.IGNORED_PEOPLE} people"),
-        Notice(f"{set_.sendq} bytes may wait for you; who reads more slowly is cut"),
+        Notice(
+            f"you can ignore {bounds.IGNORED_PEOPLE} people, and own {bounds.ROOMS_OWNED} rooms; "
+            f"{bounds.LETTERS} private lines wait for whoever has an account and is not here"
+        ),
+        Notice(
+            f"a password has {bounds.PASSWORD_BYTES_LEAST} to {bounds.PASSWORD_BYTES} bytes; "
+            f"{bounds.HASHES_AT_ONCE} are checked at once, and {bounds.HASHES_WAITING} wait; "
+            f"{bounds.ACCOUNTS_A_DAY} accounts a day can be made from one address"
+        ),
+        Notice(
+            f"a room holds {bounds.SANCTIONS} bans and mutes, {bounds.ROLES} operators, "
+            f"and as many who are invited"
+        ),
+        Notice(
+            f"{set_.sendq} bytes may wait for you, {bounds.WAITING_OUTPUT} for all together; "
+            "who reads more slowly is cut"
+        ),
         Notice(f"{_or_any(set_.max_connections)} connections at a time"),
         Notice(
             f"{_or_any(set_.max_per_address)} connections from one address at a time, "
