@@ -57,6 +57,33 @@ def test_who_is_done_is_not_told(clock, deadlines, late):
     assert late == ["b"]
 
 
+def test_another_time_begins_anew_for_everyone(clock, deadlines, late):
+    """Whoever is there has the new time from now on; the same time changes nothing."""
+    deadlines.begin("a")
+    clock.advance(9)
+    deadlines.change(10, "ab")
+    clock.advance(1)
+    assert late == ["a"]
+    deadlines.change(5, "bc")
+    clock.advance(4)
+    assert late == ["a"]
+    clock.advance(1)
+    assert late == ["a", "b", "c"]
+
+
+def test_for_ever_and_back(clock, deadlines, late):
+    """With no time to keep there is no timer; with one, those who are there are counted."""
+    deadlines.begin("a")
+    deadlines.change(0, "a")
+    assert clock.getDelayedCalls() == []
+    deadlines.begin("a")
+    clock.advance(1000)
+    deadlines.change(2, "a")
+    clock.advance(2)
+    assert late == ["a"]
+    assert clock.getDelayedCalls() == []
+
+
 def test_the_last_to_be_done_takes_the_timer_with_them(clock, deadlines):
     """When nobody waits any more, no timer is left; being done twice is no error."""
     deadlines.begin("a")

@@ -125,10 +125,20 @@ def test_a_look_alike_is_not_meant(door):
 def test_guessing_from_many_addresses_is_slowed_down(door):
     """It is the name that has to wait; another is not concerned."""
     for number in range(5):
-        assert door.login(password="wrong horse", address=f"192.0.2.{number}") == WRONG
+        assert door.login(password="wrong horse", address=f"198.51.100.{number}") == WRONG
     assert door.login(address="192.0.2.9").startswith("too many wrong passwords. wait for")
     assert door.login(name="bob", address="192.0.2.9") == WRONG
     assert door.hasher.checked == 6
+
+
+def test_guessing_elsewhere_does_not_keep_the_owner_out(door):
+    """Where somebody has logged in, only what is guessed there counts."""
+    for number in range(5):
+        assert door.login(password="wrong horse", address=f"198.51.100.{number}") == WRONG
+    assert door.login() == Account("@ann", "ann")
+    for _ in range(5):
+        assert door.login(password="wrong horse") == WRONG
+    assert door.login().startswith("too many wrong passwords. wait for")
 
 
 def test_guessing_at_many_names_is_slowed_down(door):
@@ -142,7 +152,9 @@ def test_guessing_at_many_names_is_slowed_down(door):
 
 def test_many_guesses_at_once_are_many(door):
     """They do not get past because none is known to be wrong yet."""
-    answers = door.tries(*(door.gate.login("ann", f"wrong {n}", f"192.0.2.{n}") for n in range(20)))
+    answers = door.tries(
+        *(door.gate.login("ann", f"wrong {n}", f"198.51.100.{n}") for n in range(20))
+    )
     assert answers.count(WRONG) == door.hasher.checked == 5
 
 

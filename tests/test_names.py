@@ -223,7 +223,7 @@ def test_the_names_of_strangers(name):
 
 def test_strangers_are_numbered():
     """The first person without a name is anonymous, the next ones have a number."""
-    assert [names.stranger(number) for number in (1, 2, 3)] == [
+    assert [names.stranger_name(number).text for number in (1, 2, 3)] == [
         "anonymous",
         "anonymous-2",
         "anonymous-3",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from real import Chat
+from town import CODE, Town
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.testing import MemoryReactorClock
@@ -153,6 +154,33 @@ def test_codes_cannot_be_guessed(logged):
         ChatService(MemoryReactorClock(), operators=["ann"]).startService()
     one, other = (SHOWN.fullmatch(f"{text}\n")[1] for _, text in logged)
     assert one != other
+
+
+# Others
+
+
+def test_who_is_appointed_runs_the_server_at_once():
+    """Who is here gains or loses what they may by the next line; their codes go with it."""
+    town = Town()
+    root, ann = town.registers("root"), town.registers("ann")
+    operators = town.nodes[0].operators
+    assert ann.asks("/wall hello")[0].startswith("err: ")
+    assert [name.text for name in operators.appoint(["ann", "boss"])] == ["ann"]
+    assert root.asks("/wall hello")[0].startswith("err: ")
+    assert not ann.asks("/wall hello")[0].startswith("err: ")
+    operators.check_code("boss", CODE)  # is the same as before
+    operators.appoint([])
+    operators.appoint(["boss"])
+    with pytest.raises(ChatError):
+        operators.check_code("boss", CODE)
+
+
+def test_a_wrong_name_appoints_nobody():
+    """One name that nobody can have, and all stays as it was."""
+    town = Town()
+    with pytest.raises(ChatError):
+        town.nodes[0].operators.appoint(["ann", "server"])
+    assert [name.text for name in town.nodes[0].operators.names] == ["root", "boss"]
 
 
 # For real

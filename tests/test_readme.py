@@ -13,6 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from twisted_chat import ChatService
 from twisted_chat.chat.commands import COMMANDS
+from twisted_chat.chat.limits import Limits
 from twisted_chat.tap import STATE, Options
 from twisted_chat.testing import ManualClock, RecordingClient, rooms
 
@@ -82,10 +83,24 @@ def test_options():
     real["--port"] = options["port"][0].removeprefix("tcp:")
     real["--state"] = STATE  # which is relative to a directory that is not known yet
     real["--auth"], real["--operator"] = "own accounts", None
+    real |= {f"--{name}": "off" for name, *_ in options.optFlags}
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):
         said[literals(option)[0].split()[0]] = default.astext()
     assert said == {name: "none" if value is None else str(value) for name, value in real.items()}
+
+
+def test_the_file_of_options(tmp_path: Path):
+    """The file in the page on operations is taken as it stands."""
+    [text] = blocks(page("docs/operations.rst"), "toml")
+    (tmp_path / "chat.toml").write_text(text, "utf-8")
+    (tmp_path / "motd.txt").write_text("be kind")
+    options = Options()
+    options.parseOptions(["--config", str(tmp_path / "chat.toml")])
+    assert options["port"] == ["tcp:8888", "unix:/run/tcpchat/chat.sock"]
+    assert (options["state"], options.motd) == (str(tmp_path / "chat.sqlite"), ["be kind"])
+    assert (options["operator"], options.keep_seconds) == (["root"], 90 * 24 * 3600)
+    assert options.limits == Limits(max_line=512, idle_timeout=3600)
 
 
 def test_commands():

@@ -201,6 +201,54 @@ def test_what_makes_no_sense_raises_at_once(wrong, error):
         ChatService(MemoryReactorClock(), **wrong)
 
 
+# Changing what holds, while people are here
+
+
+def test_other_limits_hold_for_those_who_are_here():
+    """Lines, floods, slow readers and silence are judged by the new limits from now on."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"], Limits(flood=None))
+    service.startService()
+    protocol, wire = visit(memory)
+    service.obey(Limits(max_line=16, flood=(1, 3), sendq=4096, idle_timeout=60))
+    protocol.dataReceived(b"x" * 17 + b"\r\n" + b"/version\r\n" * 5)
+    end_turn(memory)
+    heard = wire.value().decode().splitlines()[1:]
+    assert heard[0] == "err: a line holds at most 16 bytes"
+    assert len(heard) == 3
+    service.obey(Limits(flood=None))
+    memory.advance(1)
+    end_turn(memory)
+    assert len(wire.value().decode().splitlines()[1:]) == 6
+    service.obey(Limits(flood=None, sendq=4096, idle_timeout=60))
+    memory.advance(60)
+    end_turn(memory)
+    assert wire.value().decode().splitlines()[-1].startswith("err: you have been silent")
+
+
+def test_a_slow_reader_who_is_here_is_cut_by_the_new_limit():
+    """What waits for someone counts against the limit that holds now."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"], Limits(flood=None))
+    service.startService()
+    protocol, wire = visit(memory)
+    wire.producer.pauseProducing()
+    service.obey(Limits(flood=None, sendq=4096))
+    protocol.dataReceived(b"/help\r\n" * 20)
+    end_turn(memory)
+    wire.producer.resumeProducing()
+    assert b"more than 4096 bytes were waiting. goodbye" in wire.value()
+
+
+def test_a_bot_has_the_new_limits_too():
+    """Also who came through no door is held to the new flood control."""
+    service = ChatService(MemoryReactorClock(), limits=Limits(flood=None))
+    service.startService()
+    session = service.rooms.connect(RecordingClient())
+    service.obey(Limits(flood=(1, 3)))
+    assert [bool(session.receive("/version")) for _ in range(3)] == [False, False, True]
+
+
 # Stopping
 
 

@@ -351,6 +351,22 @@ def test_old_lines_go(tmp_path):
     desk.end()
 
 
+def test_fewer_lines_are_kept_from_now_on(tmp_path):
+    """What is too much by another measure goes from every room, also where nothing is said."""
+    desk = Desk(tmp_path)
+    desk.store.keep(KeptRoom(1, "tea", "", None))
+    desk.says(*range(1, 201))
+    left = []
+    for seconds, lines in ((10_000, 1000), (10_000, 50), (1, 50)):
+        desk.store.keep_for(seconds, lines)
+        desk.passes(1)
+        desk.clock.advance(60)
+        desk.passes(2)
+        left.append(desk.on_disk())
+    assert left == [list(range(1, 201)), list(range(151, 201)), []]
+    desk.end()
+
+
 def test_too_many_lines_go(tmp_path):
     """A room keeps its newest; another room keeps all of its few."""
     desk = Desk(tmp_path, keep_lines=50)

@@ -16,6 +16,7 @@ from twisted.cred.checkers import (
     InMemoryUsernamePasswordDatabaseDontUse,
 )
 from twisted.cred.credentials import UsernamePassword
+from twisted.cred.strcred import AuthOptionMixin
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import ensureDeferred
@@ -25,7 +26,10 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from twisted_chat import tap
+from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.events import ChatError, LoggedIn
 from twisted_chat.chat.limits import Limits
+from twisted_chat.reload import Change
 from twisted_chat.service import ChatService
 from twisted_chat.testing import RecordingClient
 
@@ -304,6 +308,8 @@ def test_every_option_is_explained(capfd):
         "auth",
         "help-auth",
         "help-auth-type",
+        "config",
+        "check",
     ):
         assert f"--{option}" in shown
 
@@ -341,7 +347,7 @@ def test_a_checker_of_another_kind_is_taken_as_it_is(monkeypatch):
     def add(options, description):
         options["credCheckers"] = [checker]
 
-    monkeypatch.setattr(tap.AuthOptionMixin, "opt_auth", add)
+    monkeypatch.setattr(AuthOptionMixin, "opt_auth", add)
     assert parse("--auth", "any").checkers == [checker]
 
 
@@ -444,7 +450,8 @@ def test_handlers_are_set_once_the_reactor_runs(machine):
     process.service.startService()
     assert machine.handlers == {}
     process.reactor.turn()
-    assert set(machine.handlers) == {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    expected = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
+    assert set(machine.handlers) == expected
 
 
 @pytest.mark.parametrize(
@@ -609,7 +616,9 @@ def test_a_broken_motd_changes_nothing(machine, tmp_path, logged, logged_failure
         file.write_bytes(content)
     process.gets(signal.SIGHUP)
     assert process.service.rooms.motd == ["old"]
-    assert logged[-1].startswith("the message of the day stays as it was: ")
+    assert logged[-1] == (
+        f"not reloaded, all stays as it was: --motd {file}: takes a file of UTF-8 text"
+    )
     logged_failures.events.clear()
 
 
@@ -618,6 +627,176 @@ def test_a_reload_without_a_file_changes_nothing(machine):
     process = Process(machine).starts()
     process.gets(signal.SIGHUP)
     assert (process.service.rooms.motd, process.reactor.stops) == ([], 0)
+
+
+# Reloading
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "chat.toml"
+
+
+def reload(process, file, text):
+    """Have a process obey a file that says something else now."""
+    file.write_text(text)
+    process.gets(signal.SIGHUP)
+
+
+def start_with(machine, file, text, *arguments):
+    file.write_text(text)
+    return Process(machine, "--config", str(file), *arguments).starts()
+
+
+def log_in(process, name):
+    """Have someone come in with an account, as if they had logged in."""
+    client = RecordingClient()
+    session = process.service.rooms.connect(client)
+    process.service.rooms.backplane.publish(LoggedIn(session.who, f"@{name}", name))
+    process.reactor.turn()
+    client.lines()
+    return session, client
+
+
+def test_a_reload_changes_what_can_be_changed(machine, file, logged):
+    """Limits and the message of the day are obeyed at once, and the log says what is new."""
+    process = start_with(machine, file, "max-line = 512")
+    _, wire = process.visit()
+    (file.parent / "motd").write_text("be kind")
+    reload(process, file, 'max-line = 600\nidle-timeout = 60\nmotd = "motd"')
+    assert logged[-1] == "reloaded: idle-timeout 0 -> 60, max-line 512 -> 600, motd"
+    assert process.service.rooms.limits.max_line == 600
+    assert process.service.rooms.motd == ["be kind"]
+    process.reactor.advance(60)
+    process.reactor.turn()
+    assert wire.value().endswith(b"you have been silent for too long. goodbye\r\n")
+    reload(process, file, "")
+    assert logged[-1] == "reloaded: idle-timeout 60 -> 0, max-line 600 -> 1024, motd"
+    process.gets(signal.SIGHUP)
+    assert logged[-1] == "reloaded: nothing is new"
+
+
+def test_a_reload_keeps_to_the_command_line(machine, file):
+    """What the command line says still wins."""
+    process = start_with(machine, file, "", "--max-line", "512")
+    reload(process, file, "max-line = 600\nreplay = 3")
+    limits = process.service.rooms.limits
+    assert (limits.max_line, limits.replay) == (512, 3)
+
+
+def test_what_needs_a_restart_is_named_and_stays(machine, file, logged):
+    """Ports, the file that keeps the chat, and checkers; their values may be secret."""
+    process = start_with(machine, file, "port = 1")
+    text = 'port = [1, 2]\nauth = "memory:ann:secret"\ndrain = 7'
+    reload(process, file, text)
+    assert logged[-1] == "reloaded: drain 5 -> 7. after a restart: auth, port"
+    process.gets(signal.SIGHUP)
+    assert logged[-1] == "reloaded: nothing is new. after a restart: auth, port"
+    assert len(process.reactor.tcpServers) == 1
+    reload(process, file, "port = 1\ndrain = 7")
+    assert logged[-1] == "reloaded: nothing is new"
+
+
+@pytest.mark.parametrize("text", ["max-line = 600\ndrain = -1", "max-line = 600\nx", None])
+def test_all_or_nothing(machine, file, logged, logged_failures, text):
+    """A file with one wrong value, that is no TOML, or that is gone, changes nothing."""
+    process = start_with(machine, file, "max-line = 512")
+    limits = process.service.rooms.limits
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    count = len(logged)
+    process.gets(signal.SIGHUP)
+    assert process.service.rooms.limits is limits
+    assert len(logged) == count + 1
+    assert logged[-1].startswith("not reloaded, all stays as it was: ")
+    assert str(file) in logged[-1]
+    logged_failures.events.clear()
+
+
+def test_others_may_join_a_reload(machine, file, logged, logged_failures):
+    """What they make ready is done with the rest; if they cannot, the rest is not done either."""
+    process = start_with(machine, file, "max-line = 512")
+    done = []
+    process.service.reload.parts.append(lambda options: Change(["a key"], lambda: done.append(1)))
+    reload(process, file, "max-line = 600")
+    assert (done, logged[-1]) == ([1], "reloaded: max-line 512 -> 600, a key")
+    process.service.reload.parts.append(lambda options: {}["missing"])
+    reload(process, file, "max-line = 700")
+    assert logged[-1] == "not reloaded, all stays as it was: 'missing'"
+    assert (done, process.service.rooms.limits.max_line) == ([1], 600)
+    logged_failures.events.clear()
+
+
+def test_operators_are_told_and_gain_and_lose_what_they_are(machine, file, logged_failures):
+    """Those who run the server by now are told what is new, or why nothing is; nobody else is."""
+    process = start_with(machine, file, 'operator = "ann"')
+    (ann, ann_sees), (bob, bob_sees) = log_in(process, "ann"), log_in(process, "bob")
+    assert (ann.rank, bob.rank) == (Rank.SERVER, Rank.MEMBER)
+    reload(process, file, 'operator = "bob"\nport = 2')
+    assert (ann.rank, bob.rank) == (Rank.MEMBER, Rank.SERVER)
+    told = "> the server was reloaded: operator ann -> bob. after a restart: port"
+    assert (ann_sees.lines(), bob_sees.lines()) == ([], [told])
+    reload(process, file, "drain = true")
+    assert ann_sees.lines() == []
+    assert bob_sees.lines() == [
+        f"> the server was not reloaded, all stays as it was: {file}: drain true: "
+        "takes text in quotes or a number"
+    ]
+    logged_failures.events.clear()
+
+
+def test_a_new_operator_without_an_account_has_a_code(machine, file, logged):
+    """It is in the log as at the start; who is named already keeps theirs."""
+    process = start_with(machine, file, 'operator = "ann"')
+    reload(process, file, 'operator = ["ann", "bob"]')
+    codes = [text for text in logged if "has no account yet" in text]
+    assert [text.split()[0] for text in codes] == ["ann", "bob"]
+    ann = codes[0].split()[-1]
+    process.service.rooms.operators.check_code("ann", ann)
+    reload(process, file, 'operator = ["bob"]')
+    with pytest.raises(ChatError):
+        process.service.rooms.operators.check_code("ann", ann)
+
+
+def test_with_accounts_from_elsewhere_nobody_has_a_code(machine, file, logged):
+    """For nobody registers here."""
+    process = start_with(machine, file, 'auth = "memory:ann:secret"')
+    reload(process, file, 'auth = "memory:ann:secret"\noperator = "ann"')
+    assert not [text for text in logged if "has no account yet" in text]
+    assert "@ann" in process.service.rooms.operators
+
+
+def test_a_reload_keeps_within_the_descriptors(machine, file, logged):
+    """No more connections are let in than the system allows, whatever is wished for by now."""
+    process = start_with(machine, file, "")
+    reload(process, file, "max-connections = 10_000")
+    assert process.service.rooms.limits.max_connections == 4096 - 64
+    assert logged[-1] == "reloaded: max-connections 0 -> 10000"
+    assert logged[-2].startswith("--max-connections 10000: the system allows 4032 only")
+    reload(process, file, "max-connections = 9")
+    assert process.service.rooms.limits.max_connections == 9
+
+
+def test_a_reload_says_how_long_history_is_kept(machine, file, logged):
+    """What is too much by now goes with the next look at it."""
+    file.write_text("state = 'state'")
+    process = Process(machine)
+    process.service = tap.makeService(parse("--config", str(file)), process.reactor)
+    process.starts()
+    reload(process, file, "state = 'state'\nkeep = '2h'\nkeep-lines = 7")
+    assert logged[-1] == "reloaded: keep 30d -> 2h, keep-lines 1000000 -> 7"
+    process.closes_the_file()
+
+
+def test_nothing_is_reloaded_amid_a_stop(machine, file, logged):
+    """People are being let go: there is nobody for whom it would matter."""
+    process = start_with(machine, file, "")
+    process.visit()
+    process.service.stopService()
+    reload(process, file, "max-line = 600")
+    assert process.service.rooms.limits.max_line == 1024
+    assert not [text for text in logged if "reloaded" in text]
 
 
 # Signals

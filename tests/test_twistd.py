@@ -42,6 +42,7 @@ OPTIONS = (
     "keep",
     "keep-lines",
     "replay",
+    "config",
 )
 PLACE = "takes 0 to 65535, or an endpoint such as tcp:8888:interface=127.0.0.1"
 LONG = "x" * 1000
@@ -422,7 +423,7 @@ def test_reloading(tmp_path):
         motd.write_text("two\n")
         chat.signal(signal.SIGHUP)
         wait_until(lambda: ask(ann, "/motd") == ["> - two"], "the new message")
-        kept = "the message of the day stays as it was: "
+        kept = "not reloaded, all stays as it was: "
         motd.write_bytes(b"\xff\xfe")
         chat.signal(signal.SIGHUP)
         chat.wait_for_log(kept)

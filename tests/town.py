@@ -135,9 +135,8 @@ class Town:
 
     def registers(self, name: str, room: str = "", address: str = "") -> Guest:
         """Have someone come in, take a name, make an account of it, and perhaps enter a room."""
-        guest = self.arrives(f"/nick {name}", f"/register {PASSWORD}", address=address)
-        if guest.session.asked:
-            guest.types(CODE)
+        code = [CODE] if name in OPERATORS else []
+        guest = self.arrives(f"/nick {name}", "/register", *code, PASSWORD, address=address)
         if room:
             guest.types(f"/join {room}")
         assert guest.session.who.account == f"@{name}"

@@ -3,7 +3,7 @@ r"""A chat server for Twisted.
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
     interfaces, chat  <-  wire, worker  <-  state, accounts, cluster  <-  assembly
-                      <-  doors  <-  service  <-  tap
+                      <-  doors  <-  service, config  <-  settings  <-  reload  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
@@ -14,7 +14,10 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``assembly``  puts these together, and is the only one that knows them all.
 ``doors``     the ways in: each file there gives the chat `IClient`\\ s.
 ``service``   ports, and a stop in order.
-``tap``       the process: options, signals, exit codes.
+``config``    the file of options.
+``settings``  the options, and what each takes.
+``reload``    what a chat that runs obeys anew.
+``tap``       the process: signals, exit codes.
 
 Commands decide, events change: a command proposes an event to the backplane, which numbers it
 and has `Rooms.apply` carry it out, on every node alike.

@@ -162,9 +162,12 @@ class IStore(IHistory, IBook, IAudit):
 
     backlog: int = Attribute("about how many bytes wait to be kept")
 
-    def open() -> "Kept":
+    form: str = Attribute("what it is kept in; only what has the same can go on with it")
+
+    def open(left: object = None) -> "Kept":
         """Begin, before anything else is asked; may take its time.
 
+        :param left: what `release` gave in the process before this one.
         :returns: what is left of earlier times.
         :raises StateError: it cannot be.
         """
@@ -177,6 +180,19 @@ class IStore(IHistory, IBook, IAudit):
 
     def close() -> Awaitable[None]:
         """End, once all that waits is kept or cannot be."""
+
+    def release() -> Awaitable[object]:
+        """Let go, for another process to go on; all that waits is kept by then.
+
+        :returns: what the other has to be given, as plain JSON data.
+        :raises OSError: not all can be kept now; nothing has changed.
+        """
+
+    def regain() -> None:
+        """Go on after all, if the other did not.
+
+        :raises StateError: it cannot be.
+        """
 
 
 class IAccounts(Interface):
@@ -213,6 +229,8 @@ class IBackplane(Interface):
         :param admit: raises `ChatError` for an event that may not be.
         :param apply: changes the state; called once for each event on each node.
         """
+
+    last: int = Attribute("the last id that was given")
 
     def resume(after: int) -> None:
         """Give no id that is not above ``after``, the last of an earlier time."""

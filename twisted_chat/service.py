@@ -11,19 +11,25 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_chat import estate as estates
 from twisted_chat.assembly import assemble
+from twisted_chat.chat import record
 from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.names import Name
+from twisted_chat.doors.adopting import Adopting
 from twisted_chat.doors.tcp import ChatFactory
+from twisted_chat.estate import Estate
 from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.wire.turn import end_of_turn
 
 TIDY_SECONDS = 60.0
+COMMAND_SECONDS = 1.0
+"""In which commands have to be done before the chat moves to another process."""
 FAREWELL = "the server is going down. goodbye"
 
 
@@ -41,7 +47,25 @@ class Listener(Service):
         self._reactor = reactor
         self.description = description
         self._factory = factory
+        self._inherited: tuple[int, int] | None = None
         self.port: IListeningPort | None = None
+
+    def inherit(self, descriptor: int, family: int) -> None:
+        """Listen on a socket that another process has left, instead of one of our own.
+
+        :param family: of addresses, as `socket` has it.
+        """
+        self._inherited = descriptor, family
+
+    def freeze(self) -> None:
+        """Let nobody in; who comes waits."""
+        if self.port:
+            self.port.stopReading()  # type: ignore[attr-defined]
+
+    def thaw(self) -> None:
+        """Let people in again."""
+        if self.port:
+            self.port.startReading()  # type: ignore[attr-defined]
 
     def privilegedStartService(self) -> None:
         self._listen()
@@ -72,7 +96,11 @@ class Listener(Service):
 
     def _listen_or_fail(self) -> None:
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, self.description).listen(self._factory)
+        if self._inherited and self.description.startswith("systemd:"):
+            self._keep(self._reactor.adoptStreamPort(*self._inherited, self._factory))
+            return
+        reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
+        listening = serverFromString(reactor, self.description).listen(self._factory)
         listening.addCallbacks(self._keep, failures.append)
         if failures:
             failures[0].raiseException()
@@ -116,7 +144,8 @@ class ChatService(MultiService):
         super().__init__()
         self._reactor = reactor
         self._turn = end_of_turn(reactor)
-        self._stopped = False
+        self._stopped = self._is_released = False
+        self._estate: Estate | None = None
         self.rooms = assemble(
             reactor,
             limits,
@@ -126,8 +155,7 @@ class ChatService(MultiService):
             checkers=checkers,
             operators=operators,
         )
-        # With checkers nobody registers here.
-        self._invited = () if checkers else self.rooms.operators.names
+        self._registers = not checkers  # or accounts are made elsewhere
         self._code = code
         self.factory = ChatFactory(reactor, self.rooms)
         self._tidying = LoopingCall(self.rooms.tidy)
@@ -144,16 +172,95 @@ class ChatService(MultiService):
 
     def startService(self) -> None:
         self._refuse_restart()
-        self.rooms.restore(self.rooms.store.open())
+        self._restore()
         self._tidying.start(TIDY_SECONDS, now=False)
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
-        self.rooms.start(self._invite_operators())
+        self._invite_operators(self.rooms.operators.names)
 
-    async def _invite_operators(self) -> None:
+    def _restore(self) -> None:
+        if self._estate is None:
+            self.rooms.restore(self.rooms.store.open())
+            return
+        kept = self.rooms.store.open(self._estate.record["kept"])
+        record.from_record(self.rooms, self._estate.record["chat"], kept)
+
+    # Going on in another process
+
+    def inherit(self, estate: Estate) -> None:
+        """Begin with what another process has left; to be called before the start."""
+        self._estate = estate
+        left = {description: socket for description, *socket in estates.ports(estate)}
+        for listener in self.listeners:
+            if socket := left.pop(listener.description, None):
+                listener.inherit(*socket)
+
+    def move_in(self) -> None:
+        """Go on with the connections that another process has left, once it is out of the way."""
+        if self._estate is None:
+            return
+        estates.move_in(self._estate, self._reactor, self.factory)
+        self.log.info(
+            "went on with {connections} connections, {pause:.0f} ms after they had stopped",
+            connections=len(self.factory.protocols),
+            pause=(self._reactor.seconds() - self._estate.record["since"]) * 1000,
+        )
+        self._estate = None
+
+    async def freeze(self) -> Estate:
+        """Stop everything where it is, and give all of it away.
+
+        :raises OSError: what was said cannot be kept now, or a command takes too long.
+        """
+        since = self._reactor.seconds()
+        for listener in self.listeners:
+            listener.freeze()
+        self.factory.freeze()
+        await self._commands_are_done()
+        kept = await self.rooms.store.release()
+        self._is_released = True
+        for session in self.rooms.sessions.values():
+            self.rooms.delivery.settle(session.person)
+        open_ports = [(one.description, one.port) for one in self.listeners if one.port]
+        return estates.gather(self.rooms, since, kept, open_ports, self.factory.movable())
+
+    def thaw(self) -> None:
+        """Go on where `freeze` has stopped."""
+        if self._is_released:
+            self._is_released = False
+            self.rooms.store.regain()
+        self.factory.thaw()
+        for listener in self.listeners:
+            listener.thaw()
+
+    async def _commands_are_done(self) -> None:
+        """Wait until no command is under way."""
+        end = self._reactor.seconds() + COMMAND_SECONDS
+        while self.factory.is_busy():
+            if self._reactor.seconds() > end:
+                raise TimeoutError("a command took too long")
+            await deferLater(self._reactor, 0.005)
+
+    def obey(self, limits: Limits) -> None:
+        """Keep to other limits from now on, with those who are here as well."""
+        self.factory.obey(limits)
+
+    def appoint(self, operators: Sequence[str]) -> None:
+        """Have these run the server from now on, and nobody else.
+
+        :param operators: the names of their accounts.
+        :raises ChatError: one of these can be nobody's name; nothing has changed.
+        """
+        self._invite_operators(self.rooms.operators.appoint(operators))
+
+    def _invite_operators(self, operators: Sequence[Name]) -> None:
+        if self._registers:
+            self.rooms.start(self._invite_each(operators))
+
+    async def _invite_each(self, operators: Sequence[Name]) -> None:
         """Tell in the log how each operator without an account makes it."""
-        for name in self._invited:
+        for name in operators:
             try:
                 account = await self.rooms.accounts.find(name.text)
             except ChatError as error:
@@ -164,7 +271,7 @@ class ChatService(MultiService):
                     error=error,
                 )
                 continue
-            if account is None:
+            if account is None and name in self.rooms.operators.names:  # by now others may be
                 self._invite(name)
 
     def _invite(self, name: Name) -> None:

@@ -124,13 +124,13 @@ class DelayedBackplane:
         self._clock = clock
         self._nodes: list[tuple[Callable[[Event], None], Callable[[Event], None]]] = []
         self._underway: deque[tuple[Event, Deferred[Event] | None]] = deque()
-        self._last = int(clock.seconds() * 1_000_000)
+        self.last = int(clock.seconds() * 1_000_000)
 
     def subscribe(self, admit: Callable[[Event], None], apply: Callable[[Event], None]) -> None:
         self._nodes.append((admit, apply))
 
     def resume(self, after: int) -> None:
-        self._last = max(self._last, after)
+        self.last = max(self.last, after)
 
     def publish(self, event: Event) -> None:
         self._send(event, None)
@@ -152,8 +152,8 @@ class DelayedBackplane:
             except ChatError as refused:
                 applied.errback(refused)
                 return
-        self._last += 1
-        event.id, event.time = self._last, self._clock.seconds()
+        self.last += 1
+        event.id, event.time = self.last, self._clock.seconds()
         for _, apply in self._nodes:
             apply(copy(event))
         if applied is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -77,5 +78,6 @@ class Worker:
         self._tasks.put(None)
 
     def _run(self) -> None:
+        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are for the thread of the reactor
         while task := self._tasks.get():
             task()

@@ -10,7 +10,7 @@ from zope.interface import Interface, implementer
 
 from twisted_chat.accounts.checkers import CannotCheck, Checkers, refuse_taken
 from twisted_chat.accounts.hashing import Hasher
-from twisted_chat.accounts.throttle import Quota, Throttle
+from twisted_chat.accounts.throttle import Lately, Quota, Throttle
 from twisted_chat.chat import names
 from twisted_chat.chat.account import Account, AccountRecord, account_id
 from twisted_chat.chat.duration import in_words
@@ -19,6 +19,12 @@ from twisted_chat.chat.limits import ACCOUNTS_A_DAY, NICK_LENGTH, PASSWORD_BYTES
 from twisted_chat.interfaces import IAccounts, IStore
 
 DAY = 24 * 3600.0
+
+
+ALL = (1 << 63) - 1
+"""An id that is none's; all are lower."""
+LONGEST = 3 * NICK_LENGTH
+"""Characters in a name: without regard to capitals, some are three."""
 
 
 class IIdentity(Interface):
@@ -61,6 +67,7 @@ class Gate:
         self._portal = Portal(Realm(), [Checkers(store, hasher, checkers)])
         self._names_are_given_elsewhere = bool(checkers)
         self._throttle = Throttle(clock)
+        self._homes = Lately()
         self._quota = Quota(clock, ACCOUNTS_A_DAY, DAY)
         self._being_made: set[str] = set()
         """The keys of names for which an account is being made."""
@@ -76,17 +83,27 @@ class Gate:
         self._being_made.update(made.keys)
         try:
             await refuse_taken(self._store, made)
-            self._quota.take(address)
-            secret = await self._hasher.hash(password)
-            record = AccountRecord(account_id(made.text), made.text, secret, self._clock())
-            await self._store.keep_account(record)
+            record = await self._make(made.text, password, address)
         finally:
             self._being_made.difference_update(made.keys)
+        self._homes.add(_home(made.text, address))
         return Account(record.id, record.name)
+
+    async def _make(self, name: str, password: str, address: str) -> AccountRecord:
+        self._quota.take(address)  # before it is made: many tries at once are many
+        try:
+            secret = await self._hasher.hash(password)
+            record = AccountRecord(account_id(name), name, secret, self._clock())
+            self._store.drop_letters(record.id, ALL)  # they are for who had the name before
+            await self._store.keep_account(record)
+        except ChatError:
+            self._quota.take_back(address)
+            raise
+        return record
 
     async def find(self, name: str) -> Account | None:
         """Find an account of ours; nobody can ask others whom they know."""
-        if len(name) > NICK_LENGTH:
+        if len(name) > LONGEST:
             return None
         record = await self._store.account((names.fold(name),))
         if record is None or record.id != account_id(name):
@@ -96,7 +113,9 @@ class Gate:
     async def login(self, name: str, password: str, address: str) -> Account:
         if len(name) > NICK_LENGTH or len(password.encode()) > PASSWORD_BYTES:
             raise ChatError("there is no such name or password")
-        tried, tries = f"account {names.fold(name)}", f"address {address}"
+        home, tries = _home(name, address), f"address {address}"
+        # Those who guess elsewhere are not to keep its owner out.
+        tried = home if home in self._homes else f"account {names.fold(name)}"
         self._refuse_guessing(tried, tries)
         # It counts as failed until it is known better: many tries at once are many.
         self._throttle.failed(tried)
@@ -110,6 +129,7 @@ class Gate:
             self._throttle.take_back(tried)
             raise
         self._throttle.succeeded(tried)  # but not the address: it may have an account to do so
+        self._homes.add(home)
         return account
 
     async def _identity(self, name: str, password: str) -> Account:
@@ -136,6 +156,11 @@ class Gate:
         wait = max(map(self._throttle.refusal, keys))
         if wait > 0:
             raise ChatError(f"too many wrong passwords. wait for {in_words(wait + 1)}")
+
+
+def _home(name: str, address: str) -> str:
+    """Give what tells an account, and from where somebody has come to it."""
+    return f"account {names.fold(name)} at {address}"
 
 
 def _why(refused: UnauthorizedLogin) -> str:

@@ -95,6 +95,29 @@ class Quota:
         taken.append(self._clock())
         _remember(self._taken, key, taken, self._keys)
 
+    def take_back(self, key: str) -> None:
+        """Count it once less: it was not done."""
+        if taken := self._taken.get(key):
+            taken.pop()
+
+
+class Lately:
+    """The keys that were added last."""
+
+    def __init__(self, keys: int = KEYS) -> None:
+        """
+        :param keys: how many are remembered.
+        """
+        self._keys = keys
+        self._added: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._added
+
+    def add(self, key: str) -> None:
+        """Remember a key."""
+        _remember(self._added, key, None, self._keys)
+
 
 def _remember(entries: OrderedDict[str, T], key: str, entry: T, keys: int) -> None:
     """Keep an entry as the newest of so many; the oldest goes."""

@@ -167,3 +167,18 @@ class PasswordGiven(Act):
 
 def _because(reason: str) -> str:
     return f" ({reason})" if reason else ""
+
+
+KINDS: tuple[type[Act], ...] = (
+    Kicked,
+    Sanctioned,
+    Pardoned,
+    Appointed,
+    Invited,
+    Locked,
+    KeySet,
+    Slowed,
+    Announced,
+    PasswordGiven,
+)
+"""All acts there are."""

@@ -22,7 +22,7 @@ class Rank(IntEnum):
 
 
 EVERYONE = "*"
-"""The subject of a lockdown: guests who come after it."""
+"""The subject of a lockdown: guests who come while it holds."""
 
 
 class Sanction(NamedTuple):
@@ -54,7 +54,7 @@ class Sanction(NamedTuple):
         if person.who.account:
             return self.subject == person.who.account
         if self.subject == EVERYONE:
-            return person.since > self.since
+            return True  # asked of those alone who come, or log out
         if "/" in self.subject:
             return covers(self.subject, person.address)
         return self.subject == person.who.person
@@ -123,6 +123,10 @@ class Charter(NamedTuple):
     def uninvited(self, identity: str) -> "Charter":
         """Have someone invited no more."""
         return self._replace(invited=_without(self.invited, identity))
+
+    def identities(self) -> set[str]:
+        """Give who is somebody here."""
+        return {self.owner, *self.operators, *self.invited} - {""}
 
     def names(self, account: str) -> bool:
         """Tell whether an account is somebody here."""

@@ -1,6 +1,6 @@
 """What outlives the process: rooms as they are kept, and those that are empty but not over."""
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,6 +58,8 @@ class KeptRooms:
         """The same of those that belong to somebody."""
         self._keys: dict[str, str] = {}
         """The names of those, by each of their keys."""
+        self._named: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        """In which of them, by the folds of their names, somebody is somebody."""
         self._owners: dict[int, str] = {}
         """Whose a room is, of all that are kept."""
         self._owns: Counter[str] = Counter()
@@ -77,6 +79,10 @@ class KeptRooms:
         room.kept = True
         self._note_owner(room.id, room.charter.owner)
         self._store.keep(KeptRoom(room.id, room.name.text, room.topic, None, room.charter))
+
+    def adopt(self, room: "Room") -> None:
+        """Take note of a room that is in use, and kept as it is."""
+        self._note_owner(room.id, room.charter.owner)
 
     def sleep(self, room: "Room", now: float) -> None:
         """Take note that a room is empty, from ``now`` on."""
@@ -115,8 +121,8 @@ class KeptRooms:
 
     def named_in(self, account: str) -> list[KeptRoom]:
         """Find the dormant rooms in which an account is somebody."""
-        dormant = (*self._dormant.values(), *self._owned.values())
-        return [room for room in dormant if room.charter.names(account)]
+        rooms = self._named.get(account, ())
+        return [self._owned.get(name) or self._dormant[name] for name in rooms]
 
     def lay_down(self, room: KeptRoom, charter: Charter) -> None:
         """Give a dormant room another charter."""
@@ -143,18 +149,26 @@ class KeptRooms:
 
     def _put(self, room: KeptRoom) -> None:
         self._note_owner(room.id, room.charter.owner)
+        name = fold(room.name)
+        for identity in room.charter.identities():
+            self._named[identity][name] = None
         if not room.charter.owner:
-            self._dormant[fold(room.name)] = room
+            self._dormant[name] = room
             return
-        self._owned[fold(room.name)] = room
+        self._owned[name] = room
         self._keys.update(dict.fromkeys(keys(room.name), room.name))
 
     def _take(self, name: str) -> KeptRoom | None:
         room = self._owned.pop(name, None)
-        if room is None:
-            return self._dormant.pop(name, None)
-        for key in keys(room.name):
-            del self._keys[key]
+        if room:
+            for key in keys(room.name):
+                del self._keys[key]
+        else:
+            room = self._dormant.pop(name, None)
+        for identity in room.charter.identities() if room else ():
+            del self._named[identity][name]
+            if not self._named[identity]:
+                del self._named[identity]
         return room
 
     def _erase(self, room: KeptRoom) -> None:

@@ -26,6 +26,11 @@ class Logins:
         """Find who is here with an account."""
         return self._people.get(account)
 
+    def return_(self, person: Person) -> None:
+        """Take note of someone who was here in an earlier process."""
+        if person.who.account:
+            self._people[person.who.account] = person
+
     def people(self) -> Iterable[Person]:
         """Give all who are here with an account."""
         return self._people.values()

@@ -71,9 +71,10 @@ def room_name(text: str) -> Name:
     return _name(text, "room name", ROOM_NAME_LENGTH)
 
 
-def stranger(number: int) -> str:
+def stranger_name(number: int) -> Name:
     """Give the name of the nth person without one; the first is 1."""
-    return STRANGER if number == 1 else f"{STRANGER}-{number}"
+    text = STRANGER if number == 1 else f"{STRANGER}-{number}"
+    return Name(text, (text,), text)
 
 
 def fold(text: str) -> str:

@@ -34,12 +34,19 @@ class Naming:
         self.release(person)
         self._take(person, name)
 
+    def return_(self, person: Person) -> None:
+        """Take note of the name of someone who had it in an earlier process."""
+        if not person.number:
+            self._take(person, Name.of(person.who.name))
+            return
+        self._numbers.claim(person.number)
+        self._take(person, names.stranger_name(person.number))
+
     def give_stranger(self, person: Person) -> None:
         """Have ``person`` called as one is who has no name."""
         self.release(person)
         person.number = self._numbers.take()
-        text = names.stranger(person.number)
-        self._take(person, Name(text, (text,), text))
+        self._take(person, names.stranger_name(person.number))
 
     def release(self, person: Person) -> None:
         """Have the name of ``person`` free again, if there is one."""

@@ -16,5 +16,14 @@ class Numbers:
         self._next += 1
         return self._next - 1
 
+    def claim(self, number: int) -> None:
+        """Take a certain number, which is free."""
+        for free in range(self._next, number):
+            self.give_back(free)
+        if number < self._next:
+            self._returned.remove(number)
+            heapq.heapify(self._returned)
+        self._next = max(self._next, number + 1)
+
     def give_back(self, number: int) -> None:
         heapq.heappush(self._returned, number)

@@ -20,14 +20,26 @@ class Operators:
         :param operators: the names of their accounts.
         :raises ChatError: one of these can be nobody's name.
         """
-        each_once = {name.fold: name for name in map(names.nick, operators)}
-        self.names: Sequence[Name] = tuple(each_once.values())
-        self._ids = {account_id(name.text) for name in self.names}
+        self.names: Sequence[Name] = ()
+        self._ids: set[str] = set()
         self._codes: dict[str, str] = {}
         """By the id of the account."""
+        self.appoint(operators)
 
     def __contains__(self, account: str | None) -> bool:
         return account in self._ids
+
+    def appoint(self, operators: Iterable[str]) -> Sequence[Name]:
+        """Have these run the server, and nobody else; give those who did not before.
+
+        :raises ChatError: one of these can be nobody's name; nothing has changed.
+        """
+        each_once = {name.fold: name for name in map(names.nick, operators)}
+        before = self._ids
+        self.names = tuple(each_once.values())
+        self._ids = {account_id(name.text) for name in self.names}
+        self._codes = {id_: code for id_, code in self._codes.items() if id_ in self._ids}
+        return [name for name in self.names if account_id(name.text) not in before]
 
     def expect(self, name: Name, code: str) -> None:
         """Let ``code`` register a name."""

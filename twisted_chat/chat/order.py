@@ -17,7 +17,7 @@ from twisted_chat.chat.acts import (
     Slowed,
 )
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
-from twisted_chat.chat.events import Deed, Event, Notice, Refusal
+from twisted_chat.chat.events import Deed, Event, Notice, Refusal, Shown
 from twisted_chat.chat.limits import ROOMS_OWNED
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.rights import details
@@ -193,15 +193,19 @@ class Order:
         room.obey(charter)
         self._rooms.kept.keep(room)
 
+    def tell_operators(self, shown: Shown) -> None:
+        """Show something to the operators of the server who are here."""
+        for person in self._rooms.logins.people():
+            if person.who.account in self._rooms.operators:
+                self._rooms.delivery.to_person(person, shown)
+
     def _announce(self, room: Room, act: Act) -> None:
         """Show an act to those whom it concerns, and keep it."""
         self._note(room, act)
         if room is not self.everywhere:
             self._rooms.delivery.to_room(room, act)
             return
-        for person in self._rooms.logins.people():
-            if person.who.account in self._rooms.operators:
-                self._rooms.delivery.to_person(person, act)
+        self.tell_operators(act)
 
     def _note(self, room: Room, act: Act) -> None:
         self._rooms.store.note(Deed(act.id, act.time, act.who, room.name.text, act.words))

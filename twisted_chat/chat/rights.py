@@ -132,31 +132,37 @@ class Rights:
     def admit_topic(self, event: TopicSet) -> None:
         """Check whether someone may set the topic of a room.
 
-        :raises ChatError: they are muted.
+        :raises ChatError: they are not in it, or may not say anything there now.
         """
-        room = self._rooms.rooms.get(event.room)
         person = self._rooms.people[event.who.person]
-        if room and (why := self._mute_of(person, room, self._rooms.clock())):
+        room, now = person.room, self._rooms.clock()
+        if room is None or room.id != event.room:
+            raise ChatError("you are no longer in that room")
+        if why := self.mute_of(person, room, now) or self._wait_of(person, room, now):
             raise ChatError(why)
 
-    def hush(self, event: Said | Emoted, speaker: Person, room: Room) -> str:
-        """Say why a line may not be said; empty if it may."""
-        if why := self._mute_of(speaker, room, event.time):
+    def hush(self, event: Said | Emoted | TopicSet, speaker: Person, room: Room) -> str:
+        """Say why something may not be said; empty if it may, and is."""
+        now = event.time
+        if why := self.mute_of(speaker, room, now) or self._wait_of(speaker, room, now):
             return why
-        slow = room.charter.slow
-        if not slow or self.rank(speaker.who.account, room) is not Rank.MEMBER:
-            return ""
-        wait = room.spoke.get(speaker.who.identity, 0.0) + slow - event.time
-        if 0 < wait <= slow:
-            return f"the room is slow: wait for {in_words(wait + 1)}"
-        _note_spoke(room, speaker.who.identity, event.time)
+        if room.charter.slow:
+            _note_spoke(room, speaker.who.identity, now)
         return ""
 
-    def _mute_of(self, person: Person, room: Room, now: float) -> str:
+    def mute_of(self, person: Person, room: Room, now: float) -> str:
+        """Say why someone may say nothing at all in a room; empty if they may."""
         if self.rank(person.who.account, room) is not Rank.MEMBER:
             return ""
         mute = room.charter.against(person, "mute", now)
         return f"you are muted{details(mute, now)}" if mute else ""
+
+    def _wait_of(self, person: Person, room: Room, now: float) -> str:
+        slow = room.charter.slow
+        if not slow or self.rank(person.who.account, room) is not Rank.MEMBER:
+            return ""
+        wait = room.spoke.get(person.who.identity, 0.0) + slow - now
+        return f"the room is slow: wait for {in_words(wait + 1)}" if 0 < wait <= slow else ""
 
 
 def _note_spoke(room: Room, identity: str, now: float) -> None:

@@ -1,6 +1,6 @@
 """The registry of rooms and people, and the one place where either changes."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -129,6 +129,25 @@ class Rooms:
             self.rights.everywhere.obey(everywhere.charter.lasting(self.clock()))
         self.kept.restore(rooms.values(), self.clock())
 
+    def return_(self, person: Person) -> None:
+        """Have someone here who was here in an earlier process, and is in no room yet."""
+        self.people[person.who.person] = person
+        self.naming.return_(person)
+        self.logins.return_(person)
+
+    def reopen(self, room: Room, members: Iterable[Person]) -> None:
+        """Have a room in use that was in use in an earlier process, by those who were in it."""
+        self.kept.adopt(room)
+        self._add_room(room)
+        for person in members:
+            self._add_member(room, person)
+
+    def dismiss_absent(self) -> None:
+        """Have those gone who were here in an earlier process, and have no connection now."""
+        for person in list(self.people.values()):
+            if person.who.person not in self.sessions:
+                self.backplane.publish(Quit(person.who, ""))
+
     def tidy(self) -> None:
         """Erase the rooms to which nobody can come back any more; called now and then."""
         # A minute later than `apply` has it, for another node's clock may be behind.
@@ -205,6 +224,14 @@ class Rooms:
         for session in sessions:
             session.end()
 
+    def obey(self, limits: Limits) -> None:
+        """Keep to other limits from now on, with those who are here as well."""
+        same_flood = limits.flood == self.limits.flood
+        self.limits = limits
+        if not same_flood:
+            for session in self.sessions.values():
+                session.fill_bucket()
+
     # Changing
 
     def apply(self, event: Event) -> None:
@@ -242,8 +269,13 @@ class Rooms:
     def _quit(self, event: Quit) -> None:
         person = self.people.get(event.who.person)
         if person:
-            self.remove(person, event, event.reason)
+            self.remove(person, event, self._last_words(person, event))
             self.sessions.pop(person.who.person, None)
+
+    def _last_words(self, person: Person, event: Quit) -> str:
+        """Give what someone says in going, if they may say anything."""
+        room = person.room
+        return "" if room and self.rights.mute_of(person, room, event.time) else event.reason
 
     def _joined(self, event: Joined) -> None:
         person = self.people.get(event.who.person)
@@ -253,9 +285,7 @@ class Rooms:
         room = self._room_names.find(event.name) or self._make_room(event)
         event.room = room.id
         self.delivery.to_room(room, event)
-        room.members[person.who.person] = person
-        room.roster.add(person)
-        person.room = room
+        self._add_member(room, person)
         self.delivery.enter(room, person)
 
     def _left(self, event: Left) -> None:
@@ -271,10 +301,13 @@ class Rooms:
         self.rename(person, names.nick(event.name), event)
 
     def _topic_set(self, event: TopicSet) -> None:
-        if room := self.rooms.get(event.room):
-            room.topic = event.text
-            self.kept.keep(room)
-            self.delivery.to_room(room, event)
+        room = self.rooms.get(event.room)
+        speaker = room and room.members.get(event.who.person)
+        if not room or not speaker or self.rights.hush(event, speaker, room):
+            return
+        room.topic = event.text
+        self.kept.keep(room)
+        self.delivery.to_room(room, event)
 
     def _went_away(self, event: WentAway) -> None:
         person = self.people.get(event.who.person)
@@ -339,10 +372,18 @@ class Rooms:
         self.order.own(room, event.who.account)
         if kept or room.charter.owner:
             self.kept.keep(room)
+        self._add_room(room)
+        return room
+
+    def _add_room(self, room: Room) -> None:
         self.rooms[room.id] = room
         self._room_names.add(room)
         self.roster.add(room)
-        return room
+
+    def _add_member(self, room: Room, person: Person) -> None:
+        room.members[person.who.person] = person
+        room.roster.add(person)
+        person.room = room
 
     def _unmake_room(self, room: Room, now: float) -> None:
         del self.rooms[room.id]

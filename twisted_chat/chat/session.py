@@ -72,8 +72,7 @@ class Session:
         self._busy = True  # until arrived
         self._pending: deque[tuple[str, bool]] | None = None
         self._resuming = False
-        flood = rooms.limits.flood
-        self._bucket = Bucket(*flood, rooms.clock()) if flood else None
+        self.fill_bucket()
 
     # Lines
 
@@ -166,6 +165,11 @@ class Session:
         command.guard(self)
         return command.run(self, *given, line.strip())
 
+    def fill_bucket(self) -> None:
+        """Have this person say as much as the limits allow by now, from a full burst on."""
+        flood = self.rooms.limits.flood
+        self._bucket = Bucket(*flood, self.rooms.clock()) if flood else None
+
     def _charge(self, cost: int) -> None:
         if self._bucket is not None:
             self._bucket.spend(cost, self.rooms.clock())
@@ -210,6 +214,11 @@ class Session:
             self.rooms.trouble(error)
             error = ChatError("something went wrong here; it is not your fault, and is logged")
         self.show(Refusal(str(error)))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is under way."""
+        return self._busy
 
     # Being here
 

@@ -20,7 +20,7 @@ class LocalBackplane:
         :param clock: gives UTC seconds.
         """
         self._clock = clock
-        self._last = int(clock() * 1_000_000)
+        self.last = int(clock() * 1_000_000)
         self._admit: Callable[[Event], None]
         self._apply: Callable[[Event], None]
 
@@ -28,11 +28,11 @@ class LocalBackplane:
         self._admit, self._apply = admit, apply
 
     def resume(self, after: int) -> None:
-        self._last = max(self._last, after)
+        self.last = max(self.last, after)
 
     def publish(self, event: Event) -> None:
-        self._last += 1
-        event.id = self._last
+        self.last += 1
+        event.id = self.last
         event.time = self._clock()
         self._apply(event)
 

@@ -1,6 +1,6 @@
 """One deadline for many: whoever is not done in time is told so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -33,6 +33,19 @@ class Deadlines(Generic[T]):
         self._due.pop(one, None)
         self._due[one] = self._clock.seconds() + self._seconds
         self._watch()
+
+    def change(self, seconds: float, everyone: Iterable[T]) -> None:
+        """Give everyone another time, which begins anew.
+
+        :param seconds: as at the beginning; if they are the same, nothing changes.
+        """
+        if seconds == self._seconds:
+            return
+        self._seconds = seconds
+        self._due.clear()
+        self._unwatch()
+        for one in everyone:
+            self.begin(one)
 
     def done(self, one: T) -> None:
         """Stop counting for ``one``, if it was."""

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from twisted_chat.assembly import assemble
 from twisted_chat.chat.events import Notice, Refusal
-from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT
+from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT, Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import Admission, host, is_afar
@@ -26,8 +26,8 @@ from twisted_chat.doors.deadlines import Deadlines
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.interfaces import IClient, IFormat
 from twisted_chat.wire import http
-from twisted_chat.wire.outbox import Outbox, Waiting, outbox
-from twisted_chat.wire.telnet import CONCEAL, REVEAL, Found, Reply, Scanner, Signal
+from twisted_chat.wire.outbox import Outbox, SocketOutbox, Waiting, outbox
+from twisted_chat.wire.telnet import CONCEAL, REVEAL, Found, Reply, Scanner, Signal, found_record
 from twisted_chat.wire.text import PLAIN
 
 LINES_A_TURN = 512
@@ -64,17 +64,21 @@ class ChatProtocol(LineReceiver):
         self._opening = b""
         self._spoke = False
         self._pause: IDelayedCall | None = None
+        self._is_frozen = False
 
     # The connection
 
     def connectionMade(self) -> None:
+        self._begin()
+        self._session = self.factory.rooms.connect(self, self._proceed, host(self.address))
+
+    def _begin(self) -> None:
         factory = self.factory
         factory.entered(self)
         find_dead_peers(self.transport)
         self._outbox: Outbox = outbox(
             self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
         )
-        self._session = factory.rooms.connect(self, self._proceed, host(self.address))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._found.clear()
@@ -175,7 +179,7 @@ class ChatProtocol(LineReceiver):
 
     def _proceed(self) -> None:
         """Take lines again, if nothing stands against it."""
-        if not self.paused or self._session is None or self._session.ended:
+        if not self.paused or self._is_frozen or self._session is None or self._session.ended:
             return
         if self._pause is not None and self._pause.active():
             return
@@ -183,6 +187,58 @@ class ChatProtocol(LineReceiver):
             self._hold(wait)
         else:
             self.resumeProducing()
+
+    # Moving to another process
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether another process can go on with the connection: it is a bare socket."""
+        return isinstance(self._outbox, SocketOutbox)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command is under way."""
+        return self._session is not None and not self._session.ended and self._session.busy
+
+    def freeze(self) -> None:
+        """Take nothing in until `thaw`."""
+        self._is_frozen = True
+        self.pauseProducing()
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        self._is_frozen = False
+        if self._session is None or self._session.ended:
+            self.resumeProducing()
+        else:
+            self._proceed()
+
+    def to_record(self) -> dict[str, Any]:
+        """Give all of this but what waits to be sent, as plain JSON data."""
+        session = self._session
+        return {
+            "session": session.to_record() if session and not session.ended else None,
+            "scanner": self._scanner.to_record(),
+            "found": [found_record(one) for one in self._found],
+            "clean": self._clean,
+            "opening": self._opening.decode("latin-1"),
+            "spoke": self._spoke,
+        }
+
+    def unsent(self) -> tuple[list[bytes | memoryview], bool]:
+        """Give what waits to be sent, as an outbox does."""
+        return self._outbox.unsent()
+
+    def abandon(self) -> None:
+        """Do nothing more: another process has gone on with the connection."""
+        self._session = None
+        self._outbox.lost()
+
+    def see_off(self, farewell: str) -> None:
+        """Close a connection with which no other process can go on."""
+        self._session = None
+        self.sendLine(f"> {farewell}".encode())
+        self.close(farewell)
 
     # What goes out
 
@@ -213,6 +269,11 @@ class ChatProtocol(LineReceiver):
     def be_idle_no_longer(self) -> None:
         """End a connection that has been silent for too long."""
         self._bid_farewell("you have been silent for too long. goodbye")
+
+    def obey(self, limits: Limits) -> None:
+        """Keep to other limits from now on."""
+        self._scanner.allow(limits.max_line)
+        self._outbox.allow(limits.sendq)
 
     def abort(self) -> None:
         """End the connection now, whatever still waits."""
@@ -318,6 +379,40 @@ class ChatFactory(Factory):
         if self._gone and not self.protocols:
             gone, self._gone = self._gone, None
             gone.callback(None)
+
+    def obey(self, limits: Limits) -> None:
+        """Keep to other limits from now on, with those who are here as well."""
+        self.rooms.obey(limits)
+        self.idle.change(limits.idle_timeout, self.protocols)
+        for protocol in self.protocols:
+            protocol.obey(limits)
+
+    def freeze(self) -> None:
+        """Take nothing in, from anybody, until `thaw`."""
+        for protocol in self.protocols:
+            protocol.freeze()
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        for protocol in list(self.protocols):
+            protocol.thaw()
+
+    def is_busy(self) -> bool:
+        """Tell whether a command is under way."""
+        return any(protocol.is_busy for protocol in self.protocols)
+
+    def movable(self) -> list[ChatProtocol]:
+        """Give those with whose connections another process can go on."""
+        return [protocol for protocol in self.protocols if protocol.is_movable]
+
+    def see_off(self, farewell: str) -> None:
+        """Let go of all connections: those that were moved, and those that cannot be."""
+        for protocol in list(self.protocols):
+            if protocol.is_movable:
+                protocol.abandon()
+                self.protocols.discard(protocol)
+            else:
+                protocol.see_off(farewell)
 
     def all_gone(self) -> "Deferred[None]":
         """Tell when the last connection is over."""

@@ -275,6 +275,11 @@ class Reading:
             (most, json.dumps(list(rooms))),
         )
 
+    def rooms(self) -> list[int]:
+        """Give the ids of all rooms that are kept."""
+        found = self._file.one("SELECT json_group_array(id) FROM rooms", ())
+        return list(json.loads(found))
+
     def close(self) -> None:
         """Let go of the file until something is asked again."""
         self._file.close()

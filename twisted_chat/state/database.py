@@ -3,8 +3,9 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from errno import EACCES
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -38,6 +39,11 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     @property
+    def newest(self) -> int:
+        """The version of the schema that this program makes."""
+        return len(self._scripts)
+
+    @property
     def connection(self) -> sqlite3.Connection:
         """The one that writes.
 
@@ -66,6 +72,30 @@ class Database:
             if isinstance(error, StateError):
                 raise
             raise StateError(getattr(error, "strerror", None) or str(error)) from error
+
+    def check(self) -> None:
+        """Check, without a change or a lock, that the file could be opened.
+
+        Another server may have it open.
+
+        :raises StateError: it could not be.
+        """
+        path = Path(os.path.realpath(self.path))
+        try:
+            _need_access(path.parent, os.W_OK | os.X_OK)
+            if path.exists():
+                _need_access(path, os.R_OK | os.W_OK)
+                self._check_version(path)
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(getattr(error, "strerror", None) or str(error)) from error
+
+    def _check_version(self, path: Path) -> None:
+        if not path.is_file():
+            raise StateError("is no file of this chat")
+        # immutable: read as it lies there, with no file made beside it
+        uri = f"file:{quote(bytes(path))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection, _only_ours():
+            self._version(connection)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -123,12 +153,8 @@ class Database:
         self._connection = connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        try:
+        with _only_ours():
             self._migrate(connection, self._version(connection))
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-                raise StateError("is no file of this chat") from None
-            raise
         # A backup that was put here may have been for everyone.
         for ending in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError, PermissionError):  # not there, or not ours
@@ -217,6 +243,30 @@ class ReadOnly:
             # Only one connection may write the file itself: https://sqlite.org/wal.html
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
         return self._connection
+
+
+@contextmanager
+def _only_ours() -> Iterator[None]:
+    """Refuse what is no SQLite file at all.
+
+    :raises StateError: it is none.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            raise StateError("is no file of this chat") from None
+        raise
+
+
+def _need_access(path: Path, mode: int) -> None:
+    """Check what this process may do with a file or directory.
+
+    :raises OSError: it is not there, or may not be used so.
+    """
+    path.stat()
+    if not os.access(path, mode):
+        raise PermissionError(EACCES, os.strerror(EACCES))
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -76,7 +76,7 @@ class Journal:
         self._worst = Worst()
         self._failing = False
         self._lost = 0
-        self._closing = False
+        self._closing = self._paused = False
         self._last_attempt = False
         self._writing: Deferred[None] | None = None
 
@@ -118,7 +118,7 @@ class Journal:
 
     def begin(self) -> None:
         """Write what waits, and go on with what an earlier process has left to do."""
-        if self._writing is None:
+        if self._writing is None and not self._paused:
             self._writing = Deferred.fromCoroutine(self._write_all())
 
     def unsaved(self) -> Iterable[Line]:
@@ -137,8 +137,21 @@ class Journal:
 
     async def close(self) -> None:
         """Write what waits; what cannot be written now is lost."""
-        self._closing = True
         self._writer.hurry()
+        await self._end()
+
+    async def pause(self) -> None:
+        """Write what waits, and then nothing until `resume`."""
+        await self._end()
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = self._closing = self._last_attempt = False
+        self.begin()
+
+    async def _end(self) -> None:
+        self._closing = True
         if self._writing is not None:
             await self._writing
 

@@ -3,15 +3,18 @@
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from zope.interface import implementer
 
 from twisted_chat.chat.account import AccountRecord
-from twisted_chat.chat.events import Deed, Line, Told
+from twisted_chat.chat.charter import Charter
+from twisted_chat.chat.events import Deed, Line, Told, Who
 from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IStore
+from twisted_chat.state import record
 from twisted_chat.state.matching import Matcher
 
 
@@ -20,6 +23,7 @@ class MemoryStore:
     """Keeps the last lines of each room, and so many of all rooms together."""
 
     backlog = 0
+    form = "memory"
 
     def __init__(self, lines_per_room: int = 1000, lines: int = 100_000) -> None:
         """
@@ -36,14 +40,45 @@ class MemoryStore:
         self._letters: dict[str, dict[int, Told]] = {}
         """By account and id."""
         self._deeds: deque[Deed] = deque(maxlen=lines_per_room)
+        self._known: dict[int, KeptRoom] = {}
+        """The rooms that are kept, by id; while this process lasts the rules know them, too."""
         self._kept = 0
         self._last = 0
 
-    def open(self) -> Kept:
-        return Kept()
+    def open(self, left: Any = None) -> Kept:
+        if left is None:
+            return Kept()
+        for line in left["lines"]:
+            self.record(record.to_line(line))
+        for account in map(AccountRecord._make, left["accounts"]):
+            self._accounts.update(dict.fromkeys(Name.of(account.name).keys, account))
+        for letter in left["letters"]:
+            self.keep_letter(record.to_letter(letter))
+        for id_, time, who, *rest in left["deeds"]:
+            self.note(Deed(id_, time, Who(*who), *rest))
+        rooms = [
+            KeptRoom._make((*room, Charter.from_record(laid_down)))
+            for *room, laid_down in left["rooms"]
+        ]
+        self._known = {room.id: room for room in rooms}
+        return Kept(self._last, tuple(rooms))
+
+    async def release(self) -> object:
+        lines = (line for room in self._rooms.values() for line in room)
+        letters = (letter for waiting in self._letters.values() for letter in waiting.values())
+        return {
+            "lines": [record.of_line(one) for one in sorted(lines, key=lambda line: line.id)],
+            "accounts": list(set(self._accounts.values())),
+            "letters": [record.of_letter(one) for one in letters],
+            "deeds": list(self._deeds),
+            "rooms": [(*room[:-1], room.charter.to_record()) for room in self._known.values()],
+        }
+
+    def regain(self) -> None:
+        """Nothing: it is all still there."""
 
     def keep(self, room: KeptRoom) -> None:
-        """Nothing: rooms in memory are kept by the rules."""
+        self._known[room.id] = room
 
     def record(self, event: Line) -> None:
         if event.id <= self._last:
@@ -80,16 +115,17 @@ class MemoryStore:
                 del self._rooms[room]
 
     def erase(self, room: int) -> None:
+        self._known.pop(room, None)
         self._kept -= len(self._rooms.pop(room, ()))
 
     async def account(self, keys: Sequence[str]) -> AccountRecord | None:
         return next((self._accounts[key] for key in keys if key in self._accounts), None)
 
-    async def keep_account(self, record: AccountRecord) -> None:
-        self._accounts.update(dict.fromkeys(Name.of(record.name).keys, record))
+    async def keep_account(self, account: AccountRecord) -> None:
+        self._accounts.update(dict.fromkeys(Name.of(account.name).keys, account))
 
     async def drop_account(self, id_: str) -> None:
-        for key in [key for key, record in self._accounts.items() if record.id == id_]:
+        for key in [key for key, account in self._accounts.items() if account.id == id_]:
             del self._accounts[key]
         self._letters.pop(id_, None)
 

@@ -77,13 +77,19 @@ class SQLiteStore:
         """Whose lines are not shown any more, up to an id; threads read it: never changed."""
         self._added: Counter[int] = Counter()
         """How many lines rooms have had since somebody looked whether these are too many."""
+        self._looked_for = 0
+        """How many lines were allowed when somebody looked at all rooms."""
         self._tidying = LoopingCall(lambda: ensureDeferred(self._tidy()))
         self._looking = LoopingCall(self._journal.begin)  # which sees whether the file is there
         self._looking.clock = self._tidying.clock = reactor
 
     # Beginning and ending
 
-    def open(self) -> Kept:
+    @property
+    def form(self) -> str:
+        return f"a file of schema {self._database.newest}"
+
+    def open(self, left: object = None) -> Kept:
         self._database.open()
         try:
             kept = self._archive.kept()
@@ -92,18 +98,34 @@ class SQLiteStore:
             self._database.close()
             raise StateError(str(error)) from error
         self._last = kept.last_id
-        # how many lines these had since somebody looked, nobody knows
-        self._added.update({room.id: self._keep_lines for room in kept.rooms})
-        self._tidying.start(TIDY_SECONDS, now=False)
-        self._looking.start(LOOK_SECONDS)
+        self._begin_to_look()
         return kept
 
+    async def release(self) -> object:
+        await self._journal.safe()
+        self._look_no_more()
+        await self._journal.pause()
+        await self._let_go()
+        return None
+
+    def regain(self) -> None:
+        self._database.open()
+        self._journal.resume()
+        self._begin_to_look()
+
+    def _begin_to_look(self) -> None:
+        self._tidying.start(TIDY_SECONDS, now=False)
+        self._looking.start(LOOK_SECONDS)
+
+    def _look_no_more(self) -> None:
+        for looking in (self._tidying, self._looking):
+            if looking.running:
+                looking.stop()
+
     async def close(self) -> None:
-        if self._tidying.running:
-            self._tidying.stop()
         if self._looking.running:
-            self._looking.stop()
             self._journal.begin()  # for a last look
+        self._look_no_more()
         # Not cancelled: what hangs in a disk would only be tried again.
         closed: Deferred[None] = Deferred()
         ensureDeferred(self._close()).chainDeferred(closed)
@@ -114,11 +136,14 @@ class SQLiteStore:
 
     async def _close(self) -> None:
         await self._journal.close()
+        await self._let_go()
+        for worker in self._workers:
+            worker.stop()
+
+    async def _let_go(self) -> None:
         await self._reader.do(self._past.close)
         await self._searcher.do(self._searched.close)
         await self._writer.do(self._database.close)
-        for worker in self._workers:
-            worker.stop()
 
     # What is written
 
@@ -247,24 +272,36 @@ class SQLiteStore:
 
     # What is not kept any longer
 
+    def keep_for(self, seconds: float, lines: int) -> None:
+        """Keep lines for so long, and so many of a room, from now on.
+
+        What is too much then is erased within a minute or so.
+        """
+        self._keep_seconds, self._keep_lines = seconds, lines
+
     async def _tidy(self) -> None:
         """Have lines erased that are too old, and those too many."""
-        enough_to_look = max(1, self._keep_lines // 100)
+        most = self._keep_lines
+        enough_to_look = max(1, most // 100)
         busy = [room for room, added in self._added.items() if added >= enough_to_look]
         before = self._reactor.seconds() - self._keep_seconds
         try:
-            surplus = await self._searcher.do(partial(self._surplus, before, busy))
+            surplus = await self._searcher.do(
+                partial(self._surplus, before, busy if most == self._looked_for else None, most)
+            )
         except (sqlite3.Error, OSError) as error:
             self.log.warn("cannot look for what is too old: {error}", error=error)
             return
+        self._looked_for = most
         for room in busy:
             del self._added[room]
         for room, until in surplus:
             self._journal.execute(archive.erase(room, until))
 
-    def _surplus(self, before: float, busy: list[int]) -> list[tuple[int, int]]:
+    def _surplus(self, before: float, busy: list[int] | None, most: int) -> list[tuple[int, int]]:
         too_old = self._searched.too_old(before)
-        return too_old + self._searched.too_many(busy, self._keep_lines)
+        rooms = self._searched.rooms() if busy is None else busy
+        return too_old + self._searched.too_many(rooms, most)
 
 
 def _together(kept: Iterable[Line], late: Iterable[Line], forgotten: dict[str, int]) -> list[Line]:

@@ -6,7 +6,7 @@ the transport's pull producer until it is gone; the transport's own buffer stays
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import tcp
@@ -65,6 +65,10 @@ class Outbox:
         self._shut = False
         self.size = 0
 
+    def allow(self, limit: int) -> None:
+        """Have so many bytes wait from now on; what waits already is not cut for it."""
+        self._limit = limit
+
     def send(self, data: bytes) -> None:
         """Write ``data`` now, or as soon as all before it is written."""
         if self._queue is not None:
@@ -106,6 +110,22 @@ class Outbox:
         """Take note that the connection is gone."""
         self._shut = True
         self._drop()
+
+    def unsent(self) -> tuple[list[bytes | memoryview], bool]:
+        """Give what waits, in pieces, and whether the first of them is the rest of one."""
+        pieces = list(self._queue or ())
+        return pieces, bool(pieces) and isinstance(pieces[0], memoryview)
+
+    def refill(self, pieces: Iterable[bytes], is_begun: bool) -> None:
+        """Have pieces wait that did so in another process, before anything is sent here.
+
+        :param is_begun: whether the first is the rest of one.
+        """
+        self._queue = deque(pieces)
+        if is_begun:
+            self._queue[0] = memoryview(self._queue[0])
+        self._count(sum(map(len, self._queue)))
+        self._wait_for_room()
 
     def _write(self, data: bytes | memoryview) -> int:
         """Write as much as is taken now; give how much that was."""

@@ -6,6 +6,7 @@ itself in line mode is edited here in character mode.
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -43,6 +44,24 @@ class Reply(NamedTuple):
 
 
 Found: TypeAlias = bytes | Signal | Reply
+
+
+def found_record(found: Found) -> dict[str, str]:
+    """Give what was found as plain JSON data."""
+    if isinstance(found, Signal):
+        return {"signal": found.name}
+    if isinstance(found, Reply):
+        return {"reply": found.data.decode("latin-1")}
+    return {"line": found.decode("latin-1")}
+
+
+def found_from_record(record: Mapping[str, str]) -> Found:
+    """Give what `found_record` recorded."""
+    [(kind, text)] = record.items()
+    if kind == "signal":
+        return Signal[text]
+    data = text.encode("latin-1")
+    return Reply(data) if kind == "reply" else data
 
 
 class Mode(Enum):
@@ -91,6 +110,10 @@ class Scanner:
         self._behind = b""
         self.clean = False
         """Whether the lines of the last `feed` are printable ASCII, one and all."""
+
+    def allow(self, limit: int) -> None:
+        """Have a line hold so many bytes from now on."""
+        self._limit = limit
 
     def concealed(self) -> None:
         """Take note that `CONCEAL` was sent: one DO ECHO agrees to it, and wants no answer."""

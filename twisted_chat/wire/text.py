@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from zope.interface import implementer
 
+from twisted_chat.chat import acts
 from twisted_chat.chat.acts import Act, Announced
 from twisted_chat.chat.events import (
     Audit,
@@ -26,7 +27,9 @@ from twisted_chat.chat.events import (
     Shown,
     Told,
     TopicSet,
+    Who,
 )
+from twisted_chat.chat.names import fold
 from twisted_chat.interfaces import IFormat
 
 
@@ -142,7 +145,13 @@ def _audit(text: Text, audit: Audit) -> str:
 
 def _deed(zone: tzinfo, deed: Deed) -> str:
     where = "" if deed.room == "*" else f", in {deed.room}"
-    return f"> [{_minute(deed.time, zone)}] {deed.who.name} {deed.words}{where}\r\n"
+    return f"> [{_minute(deed.time, zone)}] {_actor(deed.who)} {deed.words}{where}\r\n"
+
+
+def _actor(who: Who) -> str:
+    """Give a name, and that of the account, if someone was not called by it."""
+    account = who.account or ""
+    return who.name if fold(who.name) == account[1:] else f"{who.name} ({account})"
 
 
 def _minute(time: float, zone: tzinfo) -> str:
@@ -159,7 +168,7 @@ _RENDERERS: dict[type, Callable[[Text, Any], str]] = {
     Left: _left,
     Renamed: _renamed,
     TopicSet: _topic_set,
-    **dict.fromkeys(Act.__subclasses__(), _act),
+    **dict.fromkeys(acts.KINDS, _act),
     Announced: _announced,
     Notice: _notice,
     Refusal: _refusal,

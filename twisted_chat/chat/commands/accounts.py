@@ -25,25 +25,41 @@ PROVEN = "\0"
     account=False,
     cost=5,
 )
-async def register(session: "Session", password: str = "", code: str = "") -> None:
+async def register(session: "Session", password: str = "", *asked_for: str) -> None:
     if session.person.number:
         raise ChatError("take a name first. usage: /nick NAME")
-    name, operators = session.who.name, session.rooms.operators
-    needs_code = operators.needs_code(name)
-    if not password:
+    if session.rooms.operators.needs_code(session.who.name):
+        await _register_operator(session, password, *asked_for)
+    elif not password:
         session.ask("the password", "register")
-        return
+    else:
+        await _register(session, password)
+
+
+async def _register(session: "Session", password: str) -> None:
     _check(password)
-    if needs_code and not code:
-        session.ask("the code that the log of the server shows", "register", password)
-        return
-    if needs_code:
-        operators.check_code(name, code)
     from_ = place(session.person.address)
-    account = await session.rooms.accounts.register(name, password, from_)
-    operators.registered(name)
+    account = await session.rooms.accounts.register(session.who.name, password, from_)
     await _log_in(session, account)
     session.show(Notice(f"{account.name} is yours now. /login {account.name} brings you back"))
+
+
+async def _register_operator(
+    session: "Session", given: str, code: str = "", password: str = ""
+) -> None:
+    """Register the name of an operator: the code first, for no password is to wait for it."""
+    name, operators = session.who.name, session.rooms.operators
+    if given:
+        raise ChatError(f"{name} runs the server, and needs a code. usage: /register")
+    if not code:
+        session.ask("the code that the log of the server shows", "register", "")
+        return
+    operators.check_code(name, code)
+    if not password:
+        session.ask("the password", "register", "", code)
+        return
+    await _register(session, password)
+    operators.registered(name)
     _greet_operator(session)
 
 
@@ -110,25 +126,27 @@ async def passwd(session: "Session", name: str = "", *typed: str) -> None:
     if name:
         await _give_password(session, name, *typed)
         return
+    account = await _own_account(session)
     if not typed:
-        await _refuse_foreign(session)
         session.ask("the password that you have now", "passwd", "")
     elif typed[0] != PROVEN:
-        await _prove(session, session.account[1:], typed[0])
+        await _prove(session, account.name, typed[0])
         session.ask("the new password", "passwd", "", PROVEN)
     else:
         _check(typed[-1])
-        await session.rooms.accounts.change(session.account, typed[-1])
+        await session.rooms.accounts.change(account.id, typed[-1])
         session.show(Notice("your password is changed"))
 
 
-async def _refuse_foreign(session: "Session") -> None:
-    """Refuse to change an account that is not kept here, before anything is asked.
+async def _own_account(session: "Session") -> Account:
+    """Give the account that someone wants to change.
 
-    :raises ChatError: it is not.
+    :raises ChatError: it is not kept here.
     """
-    if await session.rooms.accounts.find(session.account[1:]) is None:
+    account = await session.rooms.accounts.find(session.account[1:])
+    if account is None:
         raise ChatError("your account is not kept here")
+    return account
 
 
 async def _give_password(session: "Session", name: str, password: str = "") -> None:
@@ -145,8 +163,9 @@ async def _give_password(session: "Session", name: str, password: str = "") -> N
         session.ask(f"the new password of {account.name}", "passwd", name)
         return
     _check(password)
-    await rooms.accounts.change(account.id, password)
+    # First of all it is noted: they may be gone before the password is hashed.
     await rooms.backplane.claim(PasswordGiven(session.who, 0, account.name))
+    await rooms.accounts.change(account.id, password)
 
 
 @command(
@@ -157,13 +176,14 @@ async def _give_password(session: "Session", name: str, password: str = "") -> N
     cost=5,
 )
 async def unregister(session: "Session", password: str = "") -> None:
+    account = await _own_account(session)
     if not password:
-        await _refuse_foreign(session)
         session.ask("the password, to give up your account", "unregister")
         return
-    await _prove(session, session.account[1:], password)
-    await session.rooms.accounts.remove(session.account)
+    await _prove(session, account.name, password)
+    # In this order, and only while they are here: nobody is to come by the name and their rooms.
     await session.rooms.backplane.claim(LoggedOut(session.who, for_good=True))
+    await session.rooms.accounts.remove(account.id)
     session.show(Notice("your account is gone"))
 
 

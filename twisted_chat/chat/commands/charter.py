@@ -54,8 +54,7 @@ async def deop(session: "Session", name: str) -> None:
     rank=Rank.OPERATOR,
 )
 async def invite(session: "Session", name: str) -> None:
-    person = session.rooms.naming.find(name)
-    whom = person.who if person else await _account(session, name)
+    whom = await _find_account(session, name) or session.rooms.person(name).who
     await session.rooms.backplane.claim(Invited(session.who, session.room.id, whom))
 
 
@@ -98,7 +97,7 @@ async def key(session: "Session", text: str = "") -> None:
         return
     if len(text) > KEY_LENGTH or len(text.split()) > 1:
         raise ChatError(f"a key holds at most {KEY_LENGTH} characters, and no blank")
-    digest = "" if text == "off" else key_digest(room.name.fold, text)
+    digest = "" if text.lower() == "off" else key_digest(room.name.fold, text)
     await session.rooms.backplane.claim(KeySet(session.who, room.id, digest))
 
 
@@ -121,13 +120,20 @@ async def _account(session: "Session", name: str) -> Who:
 
     :raises ChatError: nobody who is called so has one.
     """
+    if whom := await _find_account(session, name):
+        return whom
+    person = session.rooms.person(name)
+    raise ChatError(f"{person.name.text} has no account. /register keeps a name")
+
+
+async def _find_account(session: "Session", name: str) -> Who | None:
+    """Find someone with an account, here or not.
+
+    First whose name it is: who has taken it while they are away is to be given nothing of theirs.
+    """
     rooms = session.rooms
-    person = rooms.naming.find(name)
+    account = await rooms.accounts.find(name.removeprefix("@"))
+    person = rooms.logins.find(account.id) if account else rooms.naming.find(name)
     if person and person.who.account:
         return person.who
-    account = await rooms.accounts.find(name.removeprefix("@"))
-    if account:
-        return Who("", account.id, account.name)
-    if person:
-        raise ChatError(f"{person.name.text} has no account. /register keeps a name")
-    raise ChatError(f"there is nobody called {name}")
+    return Who("", account.id, account.name) if account else None

@@ -31,7 +31,7 @@ async def wall(session: "Session", text: str) -> None:
     rank=Rank.SERVER,
 )
 async def lockdown(session: "Session", off: str = "") -> None:
-    if off not in ("", "off"):
+    if off.lower() not in ("", "off"):
         raise ChatError(f"{off} is not off. usage: /lockdown [off]")
     rooms = session.rooms
     now = rooms.clock()
@@ -40,7 +40,7 @@ async def lockdown(session: "Session", off: str = "") -> None:
     if not off and in_force:
         raise ChatError("the server is locked down already. usage: /lockdown off")
     if not off:
-        begun = Sanction("ban", EVERYONE, "guests", session.who.name, "", now, None)
+        begun = Sanction("ban", EVERYONE, "guests", session.account[1:], "", now, None)
         await rooms.backplane.claim(Sanctioned(session.who, 0, begun))
     elif in_force:
         await rooms.backplane.claim(Pardoned(session.who, 0, in_force))

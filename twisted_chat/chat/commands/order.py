@@ -167,6 +167,8 @@ async def _subject(session: "Session", text: str) -> _Subject:
     :raises ChatError: nobody.
     """
     if network := addresses.network(text):
+        if session.rank is not Rank.SERVER:  # by halves one could find out where someone is
+            raise ChatError("only operators of the server ban addresses. usage: /ban NAME")
         return _Subject(network, network.removesuffix("/32").removesuffix("/128"))
     if not text.startswith("@") and (person := session.rooms.naming.find(text)):
         return _Subject(_subject_id(person), person.name.text)
@@ -200,7 +202,7 @@ def _find(room: "Room", kind: str, text: str, now: float) -> Sanction:
     """Find a sanction in force by whom it is against, or what they were called."""
     wanted = {addresses.network(text), account_id(text.removeprefix("@"))}
     folded = names.fold(text)
-    for sanction in room.charter.lasting(now, room.members).sanctions:
+    for sanction in filter(lambda one: one.holds(now), room.charter.sanctions):
         is_meant = sanction.subject in wanted or names.fold(sanction.name) == folded
         if sanction.kind == kind and is_meant and sanction.subject != EVERYONE:
             return sanction
@@ -215,7 +217,7 @@ def _span_and_reason(text: str) -> tuple[int | None, str]:
         seconds, reason = duration.parse(first), rest.strip()
     except ValueError:
         if re.fullmatch("[0-9]+[a-z]*", first.lower()):  # for ever is not what was meant
-            raise ChatError(f"{first} is no time. for ever needs none; others: 10m, 2h, 7d") from None
+            raise ChatError(f"{first} is no span of time such as 10m, 2h or 7d") from None
         seconds, reason = None, text
     _check_reason(reason)
     return seconds, reason

@@ -1,0 +1,245 @@
+"""What the chat is told, on the command line and in a file: names, values, and what each takes."""
+
+from collections.abc import Callable, Sequence
+from getopt import getopt
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import AuthOptionMixin
+from twisted.python import usage
+
+from twisted_chat import config
+from twisted_chat.chat import duration, names
+from twisted_chat.chat.events import ChatError
+from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
+from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.config import WrongValue
+
+ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
+CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
+NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
+
+T = TypeVar("T")
+
+
+class Settings(usage.Options, AuthOptionMixin):
+    """The options of ``twistd tcpchat`` that have a value."""
+
+    supportedInterfaces = (IUsernamePassword,)
+    optParameters = [
+        [
+            "state",
+            None,
+            None,
+            "file that keeps the chat; :memory: keeps nothing "
+            "[default: tcpchat.sqlite in the run directory]",
+        ],
+        ["motd", None, None, "file with the message of the day"],
+        ["max-line", None, 1024, "bytes in a line"],
+        ["flood", None, "5/20", "lines a second and burst of one connection, or off"],
+        ["max-connections", None, 0, "connections at a time; 0: no limit"],
+        ["max-per-address", None, 64, "at a time, and new ones a minute; 0: no limit"],
+        ["sendq", None, 1048576, "bytes waiting for one slow reader"],
+        ["idle-timeout", None, 0, "seconds of silence; 0: never"],
+        ["drain", None, 5, "seconds that a stop in order may take"],
+        ["keep", None, "30d", "how long history is kept: 90s, 10m, 2h, 30d"],
+        ["keep-lines", None, 1000000, "how many lines of a room are kept"],
+        ["replay", None, REPLAYED, "lines of the past that who enters a room is shown"],
+        ["config", None, None, "file of options; SIGHUP has it read again"],
+    ]
+    limits: Limits
+    keep_seconds: int
+    keep_lines: int
+    checkers: Sequence[ICredentialsChecker]
+    motd: list[str]
+    """The lines of the message of the day, safe for terminals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["port"] = []
+        self["operator"] = []
+        self["auth"] = {}
+        self.arguments: Sequence[str] = ()
+        self.directory = Path()
+
+    def parse(self, arguments: Sequence[str], directory: Path) -> None:
+        """Parse a command line.
+
+        :param directory: in which files with relative names are.
+        :raises UsageError: something is wrong with it; this tells what, in one line.
+        """
+        self.arguments, self.directory = arguments, directory
+        super().parseOptions([*arguments])
+
+    def again(self) -> "Settings":
+        """Parse the same command line, with the files that it names as they are now.
+
+        :raises UsageError: something is wrong with it.
+        """
+        settings = type(self)()
+        settings.parse(self.arguments, self.directory)
+        return settings
+
+    def settable(self) -> dict[str, bool]:
+        """Tell what can be set in a file, and whether to several values."""
+        valued = {name[:-1] for name in self.longOpt if name.endswith("=")}
+        return {name: isinstance(self.get(name), list | dict) for name in valued - NOT_IN_A_FILE}
+
+    def opt_port(self, port: str) -> None:
+        """A port number, or a server endpoint such as unix:/run/chat.sock; repeatable
+        [default: 8888]
+        """
+        self["port"].append(_port(port))
+
+    opt_p = opt_port
+
+    def opt_operator(self, name: str) -> None:
+        """Name of the account of someone who runs the server; repeatable"""
+        self["operator"].append(_operator(name))
+
+    def opt_auth(self, description: str) -> None:
+        """Further accounts, such as file:PATH; repeatable [default: own accounts]"""
+        try:
+            super().opt_auth(_with_its_file(description, self.directory))
+        except (usage.UsageError, OSError):
+            kind, _, _ = description.partition(":")  # what follows may be a password
+            _refuse("auth", description if kind == "file" else kind, f"takes {CHECKER}")
+        self["auth"][description] = self["credCheckers"][-1]
+
+    def opt_help_auth_type(self, authType: str) -> None:
+        """Tell what --auth takes after that type"""
+        try:
+            super().opt_help_auth_type(authType)
+        except usage.UsageError:
+            _refuse("help-auth-type", authType, "takes a type that --help-auth lists")
+
+    def parseArgs(self, *extra: str) -> None:
+        if extra:
+            raise usage.UsageError(f"{sanitize(extra[0])}: takes options only. --help lists them")
+
+    def postOptions(self) -> None:
+        if self["config"] is not None:
+            self._take_file()
+        self.checkers = [*self["auth"].values()]
+        self["port"] = self["port"] or ["tcp:8888"]
+        self._find_files()
+        self._read_limits()
+
+    def _take_file(self) -> None:
+        """Take from the file what the command line does not say."""
+        file = self.directory / self["config"]
+        self["config"] = str(file)
+        other = type(self)()
+        try:
+            other.parse(config.arguments(file, self.settable()), file.parent)
+        except WrongValue as error:
+            raise usage.UsageError(f"{sanitize(str(file))}: {error.words}") from None
+        self.update({name: other[name] for name in other._said() - self._said()})
+
+    def _said(self) -> set[str]:
+        """Give the names of the options that the command line has."""
+        said, _ = getopt([*self.arguments], self.shortOpt, self.longOpt)
+        return {self.synonyms[name.lstrip("-")] for name, _ in said}
+
+    def _find_files(self) -> None:
+        """Make the names of files absolute: twistd may change the directory."""
+        state, motd = self["state"], self["motd"]
+        if state is not None and (not state or "\0" in state):
+            _refuse("state", state, "takes a file, or :memory:")
+        if state not in (None, ":memory:"):
+            self["state"] = str(self.directory / state)
+        self.motd = []
+        if motd is not None:
+            self["motd"] = self.directory / motd
+            self.motd = self._read("motd", _motd, "a file of UTF-8 text")
+
+    def _read_limits(self) -> None:
+        self.limits = Limits(
+            max_line=self._read("max-line", _number(16, 65536), "16 to 65536 bytes"),
+            flood=self._read("flood", _flood, "RATE/BURST such as 5/20, or off"),
+            max_connections=self._read("max-connections", _number(0), "a number, 0 for no limit"),
+            max_per_address=self._read("max-per-address", _number(0), "a number, 0 for no limit"),
+            sendq=self._read("sendq", _number(4096, 1 << 30), "4096 to 1073741824 bytes"),
+            idle_timeout=self._read("idle-timeout", _seconds, "seconds, 0 for never"),
+            drain=self._read("drain", _seconds, "seconds"),
+            replay=self._read(
+                "replay", _number(0, REPLAYED_AT_MOST), f"0 to {REPLAYED_AT_MOST} lines"
+            ),
+        )
+        self.keep_seconds = self._read("keep", duration.parse, "a time such as 10m, 2h or 30d")
+        self.keep_lines = self._read("keep-lines", _number(1, 1 << 40), "a number of lines")
+
+    def _read(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
+        try:
+            return convert(self[option])
+        except (ValueError, OSError):
+            _refuse(option, self[option], f"takes {takes}")
+
+
+def _port(text: str) -> str:
+    """Read what ``--port`` takes, as an endpoint string."""
+    if ":" in text:
+        return text
+    try:
+        return f"tcp:{_number(0, 65535)(text)}"
+    except ValueError:
+        _refuse("port", text, f"takes 0 to 65535, or {ENDPOINT}")
+
+
+def _operator(text: str) -> str:
+    """Read what ``--operator`` takes, as a name."""
+    try:
+        return names.nick(text).text
+    except ChatError:
+        _refuse("operator", text, "takes a name that people may have")
+
+
+def _with_its_file(description: str, directory: Path) -> str:
+    """Have a checker find its file wherever the process is by then.
+
+    :raises OSError: there is none that can be read.
+    """
+    kind, _, name = description.partition(":")
+    if kind != "file" or not name.strip():
+        return description
+    file = directory / name
+    if not file.is_file():  # to open a pipe may take for ever
+        raise FileNotFoundError
+    file.open("rb").close()
+    return f"file:{file}"
+
+
+def _number(least: int, most: float = float("inf")) -> Callable[[Any], int]:
+    def convert(text: Any) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    return convert
+
+
+def _seconds(text: Any) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _flood(text: str) -> tuple[float, int] | None:
+    if text == "off":
+        return None
+    rate, burst = text.split("/")
+    if not 0.1 <= float(rate) <= 1e9 or not 3 <= int(burst) <= 1e9:
+        raise ValueError
+    return float(rate), int(burst)
+
+
+def _motd(path: Path) -> list[str]:
+    return [sanitize(line.rstrip()) for line in path.read_text("utf-8").splitlines()]
+
+
+def _refuse(option: str, value: object, takes: str) -> NoReturn:
+    raise WrongValue(option, value, takes)
