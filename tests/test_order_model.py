@@ -447,11 +447,7 @@ def test_order_is_kept(kind):
     )
 
 
-# What came up, and is to be mended: the model leaves it out until then
-
-
-def to_be_mended(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
+# What came up
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:
@@ -482,7 +478,6 @@ def step_until(town: Town, event: type[events.Event]) -> None:
         town.clock.step()
 
 
-@to_be_mended("an appointment leaves a ban as it was, and its end puts nobody out")
 def test_who_was_banned_and_is_an_operator_no_more_has_to_go(town, ann, bob):
     """The ban still holds."""
     ann.types("/ban bob", "/op bob")
@@ -491,7 +486,6 @@ def test_who_was_banned_and_is_an_operator_no_more_has_to_go(town, ann, bob):
     assert ann.asks("/who")[-1] == "> here: ann (owner)"
 
 
-@to_be_mended("a kick is admitted by what whom it is against was when it was typed")
 @on("delayed", "two nodes")
 def test_an_owner_who_logs_in_just_now_is_not_kicked(town, ann, bob):
     """Whoever meant the guest that they were until then is refused."""
@@ -505,7 +499,6 @@ def test_an_owner_who_logs_in_just_now_is_not_kicked(town, ann, bob):
     assert bob.asks("/who") == ["> here: ann (owner), bob (op)"]
 
 
-@to_be_mended("what is looked up takes its time, and /invite asks for the room only then")
 @on("on disk")
 def test_who_is_put_out_while_they_invite_someone(town, ann, bob, logged_failures):
     """It is refused or done, and nothing breaks."""
@@ -516,7 +509,6 @@ def test_who_is_put_out_while_they_invite_someone(town, ann, bob, logged_failure
     assert logged_failures.flush(AssertionError) == []
 
 
-@to_be_mended("nobody looks again whether there is such an account when it is made something")
 @on("delayed", "two nodes")
 @pytest.mark.parametrize("act", ["/op", "/invite"])
 def test_who_gives_up_their_account_just_now_is_made_nothing(town, ann, bob, act):
@@ -530,7 +522,6 @@ def test_who_gives_up_their_account_just_now_is_made_nothing(town, ann, bob, act
     assert {node.room("tea").charter.names("@bob") for node in town.nodes} == {False}
 
 
-@to_be_mended("nobody looks again whether there is such an account when it is logged in to")
 @on("local", "delayed", "two nodes")
 def test_nobody_is_logged_in_to_an_account_that_is_gone(town, ann, bob):
     """Or whoever has the name after them would have the rooms that they make."""
@@ -543,7 +534,6 @@ def test_nobody_is_logged_in_to_an_account_that_is_gone(town, ann, bob):
     assert again.session.who.account is None
 
 
-@to_be_mended("whether a room belongs to nobody is asked when /op is typed")
 @on("delayed", "two nodes")
 def test_a_room_is_given_to_one_of_two(town):
     """Who was told that they own it is not passed over without a word."""
@@ -558,7 +548,6 @@ def test_a_room_is_given_to_one_of_two(town):
     assert bob.asks("/who")[-1].startswith("> here: ann (owner), ")
 
 
-@to_be_mended("/op does not count the rooms of whom it makes the owner")
 def test_nobody_is_given_more_rooms_than_one_may_own(town, ann):
     """Not by who runs the server either."""
     for number in range(ROOMS_OWNED - 1):
@@ -570,7 +559,6 @@ def test_nobody_is_given_more_rooms_than_one_may_own(town, ann):
     assert "(owner)" not in guest.asks("/who")[-1]
 
 
-@to_be_mended("the node on which the older connection is keeps whom it ignores")
 def test_who_logs_in_elsewhere_leaves_nothing_behind(town, ann, bob):
     """Whom they ignored before, here or there, is forgotten when they go."""
     bob.types("/ignore ann")
@@ -579,7 +567,6 @@ def test_who_logs_in_elsewhere_leaves_nothing_behind(town, ann, bob):
     assert all(node.ignoring.ignorers == {} for node in town.nodes)
 
 
-@to_be_mended("the settings of the older connection stay on the node where it was")
 @on("two nodes")
 def test_who_logs_in_on_another_node_ignores_the_same_people(town, ann, bob):
     """Their settings go with them."""

@@ -49,6 +49,8 @@ class OwnChecker:
             raise NoSuchAccount
         if not right:
             raise UnauthorizedLogin
+        if await self._store.account((names.fold(name),)) is None:  # given up meanwhile
+            raise NoSuchAccount
         return record.name.encode()
 
 

@@ -9,7 +9,7 @@ which costs half of what making a frozen copy does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 
 class ChatError(Exception):
@@ -136,6 +136,14 @@ class LoggedOut(Event):
 
     for_good: bool = False
     """Whether the account is no more."""
+
+
+@dataclass(slots=True)
+class Resumed(Event):
+    """Another connection goes on as someone, with the settings of the one before it."""
+
+    settings: dict[str, Any]
+    """Plain JSON data, as a session has it."""
 
 
 @dataclass(slots=True)

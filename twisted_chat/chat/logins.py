@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.account import account_id
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Quit
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Quit, Resumed
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 
@@ -69,11 +69,12 @@ class Logins:
 
     def logged_out(self, event: LoggedOut) -> None:
         """Carry out a logout."""
-        person = self._rooms.people.get(event.who.person)
-        if person is None or person.who.account is None:
-            return
+        account = event.who.account or ""
         if event.for_good:
-            self._rooms.order.abandon(person.who.account)
+            self._rooms.order.abandon(account, event.time)
+        person = self._people.get(account)
+        if person is None:
+            return
         self.forget(person)
         person.who = person.who._replace(account=None)
         self._rooms.rename(person, None, event)
@@ -96,11 +97,17 @@ class Logins:
         left = rooms.sessions.pop(earlier.who.person, None)
         client = newcomer.client
         rooms.remove(newcomer, event)
-        if left:
-            left.give_way(ELSEWHERE)
         earlier.client, earlier.address = client, newcomer.address
         if session:
-            session.become(earlier, left)
+            session.become(earlier)
             rooms.sessions[earlier.who.person] = session
-            if session.ended:  # it said so as the newcomer, whom nobody knows any more
-                rooms.backplane.publish(Quit(earlier.who, ""))
+        if left:
+            settings = left.give_way(ELSEWHERE)
+            rooms.backplane.publish(Resumed(earlier.who, settings))
+        if session and session.ended:  # it said so as the newcomer, whom nobody knows any more
+            rooms.backplane.publish(Quit(earlier.who, ""))
+
+    def resumed(self, event: Resumed) -> None:
+        """Have the settings of an older connection in the one that goes on in its place."""
+        if session := self._rooms.sessions.get(event.who.person):
+            session.set_up(event.settings)

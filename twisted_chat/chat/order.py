@@ -26,6 +26,9 @@ from twisted_chat.chat.room import Room
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
 
+ABANDONED_SECONDS = 60
+"""For so long somebody may still mean an account that is gone."""
+
 
 class Order:
     """Carries out what keeps order; a part of `Rooms.apply`."""
@@ -72,8 +75,11 @@ class Order:
             words = f"you are banned from {room.name.text}{details(ban, event.time)}"
             self._put_out(person, event, words)
 
-    def abandon(self, account: str) -> None:
+    def abandon(self, account: str, now: float) -> None:
         """Have an account be nobody any more, in all rooms: it is gone."""
+        of_late = self._rights.abandoned.items()
+        lately = {one: then for one, then in of_late if now - then < ABANDONED_SECONDS}
+        self._rights.abandoned = {**lately, account: now}
         for room in self._rooms.rooms.values():
             if room.charter.names(account):
                 self._lay_down(room, self._without(room.charter, account))
@@ -145,6 +151,8 @@ class Order:
             charter = charter._replace(operators=(*charter.operators, account))
         self._lay_down(room, charter)
         self._announce(room, act)
+        if person := self._rooms.logins.find(account):
+            self.became(person, act)
 
     def _invited(self, act: Invited) -> None:
         room = self._rooms.rooms.get(act.room)

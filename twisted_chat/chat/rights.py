@@ -3,7 +3,7 @@
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from twisted_chat.chat.acts import Act, Appointed, Invited, Sanctioned
+from twisted_chat.chat.acts import Act, Appointed, Invited, Kicked, Sanctioned
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
 from twisted_chat.chat.duration import in_words
 from twisted_chat.chat.events import ChatError, Emoted, Joined, Said, TopicSet
@@ -31,6 +31,8 @@ class Rights:
         self._rooms = rooms
         self.everywhere = Room(0, Name("*", (), "*"))
         """What holds on all of the server is laid down like what holds in a room."""
+        self.abandoned: dict[str, float] = {}
+        """Accounts that were given up of late, and when: somebody may not know it yet."""
 
     def rank(self, account: str | None, room: Room | None) -> Rank:
         """Tell what someone is in a room, or anywhere, by their account."""
@@ -69,16 +71,37 @@ class Rights:
         room = self.scope(act.room)
         if room is None:
             raise ChatError("that room is no more")
+        if self._rooms.people[act.who.person].who.account != act.who.account:
+            raise ChatError("you are somebody else by now")
         rank = self.rank(act.who.account, room)
         if room is self.everywhere and rank is not Rank.SERVER:
             raise ChatError(ONLY_SERVER)
         if rank is Rank.MEMBER:
             raise ChatError(f"only operators of {room.name.text} may do that")
-        if act.target and self.rank(act.target, room) >= rank:
-            self._refuse_target(act.target, act, room)
-        if isinstance(act, Appointed) and act.whom.account == act.who.account:
-            self._refuse_locking_out(act, room.charter)
+        target = self._target(act)
+        if target and self.rank(target, room) >= rank:
+            self._refuse_target(target, act, room)
+        if isinstance(act, Appointed | Invited) and act.whom.account in self.abandoned:
+            raise ChatError(f"{act.whom.name} has given up their account")
+        if isinstance(act, Appointed):
+            self._admit_appointed(act, room)
         _refuse_too_many(act, room.charter.lasting(self._rooms.clock(), self._rooms.people))
+
+    def _target(self, act: Act) -> str | None:
+        """Give the account that something is done to; a guest may have become one."""
+        if isinstance(act, Kicked) and (person := self._rooms.people.get(act.whom.person)):
+            return person.who.account
+        return act.target
+
+    def _admit_appointed(self, act: Appointed, room: Room) -> None:
+        if act.whom.account == act.who.account:
+            self._refuse_locking_out(act, room.charter)
+        if act.rank is not Rank.OWNER:
+            return
+        if owner := room.charter.owner:
+            raise ChatError(f"{room.name.text} belongs to {owner[1:]} by now")
+        if self._rooms.kept.owned_by(act.whom.account or "") >= ROOMS_OWNED:
+            raise ChatError(f"{act.whom.name} owns {ROOMS_OWNED} rooms already")
 
     def _refuse_target(self, target: str, act: Act, room: Room) -> None:
         if target == act.who.account:

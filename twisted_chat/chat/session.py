@@ -308,20 +308,23 @@ class Session:
         self.person.client = None
         self.client.close(farewell)
 
-    def give_way(self, farewell: str) -> None:
-        """End, but leave the person here: another connection goes on as them."""
-        self.show(Refusal(farewell))
-        self.rooms.delivery.settle(self.person)
-        self.ended = True
-        self.client.close(farewell)
+    def give_way(self, farewell: str) -> dict[str, Any]:
+        """End, but leave the person here: another connection goes on as them.
 
-    def become(self, person: Person, earlier: "Session | None") -> None:
-        """Go on as someone who is here already, with the settings of their session."""
+        :returns: the settings, for the other.
+        """
+        self.client.send(self.client.format.render(Refusal(farewell)))
+        self.ended = True
+        self.rooms.ignoring.end(self.id, self.ignored)
+        self.client.close(farewell)
+        return self.settings()
+
+    def become(self, person: Person) -> None:
+        """Go on as someone who is here already."""
+        self.rooms.ignoring.end(self.id, self.ignored)
+        self.ignored = {}
         self.person = person
         self.id = person.who.person
-        if earlier:
-            self.reply_to, self.ignored = earlier.reply_to, earlier.ignored
-            self.adapt(zone=earlier.zone, quiet=earlier.quiet)
 
     def end(self, reason: str = "") -> None:
         """Take note that the connection is over; a second time does nothing."""
@@ -332,7 +335,23 @@ class Session:
         self.rooms.ignoring.end(self.id, self.ignored)
         self.rooms.backplane.publish(Quit(self.who, reason))
 
-    # Moving to another process
+    # Moving to another connection, or another process
+
+    def settings(self) -> dict[str, Any]:
+        """Give what the person has set up, as plain JSON data."""
+        return {
+            "zone": self.zone,
+            "quiet": self.quiet,
+            "reply_to": self.reply_to and list(self.reply_to),
+            "ignored": self.ignored,
+        }
+
+    def set_up(self, settings: dict[str, Any]) -> None:
+        """Have things as `settings` gave them."""
+        self.adapt(zone=settings["zone"], quiet=settings["quiet"])
+        self.reply_to = Who(*settings["reply_to"]) if settings["reply_to"] else None
+        self.ignored = dict(settings["ignored"])
+        self.rooms.ignoring.begin(self.id, self.ignored)
 
     def to_record(self) -> dict[str, Any]:
         """Give all of this that is not the chat's, as plain JSON data.
@@ -342,11 +361,8 @@ class Session:
         return {
             "version": RECORD_VERSION,
             "person": self.id,
-            "zone": self.zone,
-            "quiet": self.quiet,
+            "settings": self.settings(),
             "asked": list(self.asked),
-            "reply_to": self.reply_to and list(self.reply_to),
-            "ignored": self.ignored,
             "allowance": self._bucket and self._bucket.tokens,
         }
 
@@ -367,11 +383,8 @@ class Session:
         session = cls(record["person"], client, rooms, wake)
         session.person = rooms.people[session.id]
         session.person.client = client
-        session.adapt(zone=record["zone"], quiet=record["quiet"])
+        session.set_up(record["settings"])
         session.asked = tuple(record["asked"])
-        session.reply_to = Who(*record["reply_to"]) if record["reply_to"] else None
-        session.ignored = dict(record["ignored"])
-        rooms.ignoring.begin(session.id, session.ignored)
         if session._bucket and record["allowance"] is not None:
             session._bucket.tokens = record["allowance"]
         rooms.sessions[session.id] = session

@@ -181,9 +181,9 @@ async def unregister(session: "Session", password: str = "") -> None:
         session.ask("the password, to give up your account", "unregister")
         return
     await _prove(session, account.name, password)
-    # In this order, and only while they are here: nobody is to come by the name and their rooms.
-    await session.rooms.backplane.claim(LoggedOut(session.who, for_good=True))
     await session.rooms.accounts.remove(account.id)
+    # Not claimed, for they may have gone: nobody is to come by the name and by their rooms.
+    session.rooms.backplane.publish(LoggedOut(session.who, for_good=True))
     session.show(Notice("your account is gone"))
 
 

@@ -54,8 +54,9 @@ async def deop(session: "Session", name: str) -> None:
     rank=Rank.OPERATOR,
 )
 async def invite(session: "Session", name: str) -> None:
+    room = session.room
     whom = await _find_account(session, name) or session.rooms.person(name).who
-    await session.rooms.backplane.claim(Invited(session.who, session.room.id, whom))
+    await session.rooms.backplane.claim(Invited(session.who, room.id, whom))
 
 
 @command(
