@@ -32,6 +32,7 @@ def latency(talker: Peer, listener: Peer) -> str:
     return f"p50 {statistics.median(taken):.1f} ms, p99 {taken[-2]:.1f} ms"
 
 
+@pytest.mark.long
 def test_guessing_from_a_hundred_connections(tmp_path, capsys):
     """Everyone is answered, the memory is bounded, and a conversation goes on meanwhile."""
     options = ("--flood", "off", "--max-per-address", "0")

@@ -158,6 +158,7 @@ def pauses(chat: Chat) -> list[int]:
     return [int(ms) for ms in re.findall(r"connections, ([0-9]+) ms after", chat.log())]
 
 
+@pytest.mark.long
 def test_restarts_under_load(tmp_path, capsys):
     """Typists, slow readers with megabytes waiting, and newcomers: nothing lost, doubled, mixed."""
     with Chat(tmp_path, *OPEN) as chat:
@@ -256,6 +257,7 @@ def ann_said(chat: Chat) -> str:
     return time.strftime("> [%Y-%m-%d %H:%M] ann: half a line", time.gmtime())
 
 
+@pytest.mark.long
 def test_a_chat_that_keeps_nothing_keeps_it_all(tmp_path):
     """What is in memory alone moves as well."""
     with Chat(tmp_path, *OPEN, "--state", ":memory:") as chat:
@@ -287,6 +289,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_release_changes_nothing(tmp_path, monkeypatch, what):
     """The old code goes on where it was, and the log says why."""
@@ -314,6 +317,7 @@ def test_a_broken_release_changes_nothing(tmp_path, monkeypatch, what):
         ]
 
 
+@pytest.mark.long
 def test_many_connections(tmp_path, capsys):
     """Fifteen hundred people, none of whom notices."""
     with Chat(tmp_path, *OPEN, ports=(ANYWHERE, "unix:chat.sock:backlog=1000")) as chat:
@@ -345,6 +349,7 @@ def test_many_connections(tmp_path, capsys):
         assert not (tmp_path / "chat.sock").exists()
 
 
+@pytest.mark.long
 def test_the_process_that_people_know_stays(tmp_path):
     """Signals reach the chat through it, and it ends as the chat does."""
     with Chat(tmp_path) as chat:
@@ -356,6 +361,7 @@ def test_the_process_that_people_know_stays(tmp_path):
         assert chat.exit_code() == 0
 
 
+@pytest.mark.long
 def test_it_ends_as_the_chat_ends(tmp_path):
     """Whoever waits for it learns what has become of the chat."""
     with Chat(tmp_path) as chat:
@@ -364,6 +370,7 @@ def test_it_ends_as_the_chat_ends(tmp_path):
         assert chat.exit_code() == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_in_the_foreground(tmp_path):
     """Ctrl-C stops the chat after a restart, once, and the shell waits for that."""
     command = [twistd(), "-n", "--pidfile=", "tcpchat", "--port", ANYWHERE]
@@ -380,6 +387,7 @@ def test_in_the_foreground(tmp_path):
             assert terminal.exit_code() == 0
 
 
+@pytest.mark.long
 def test_as_a_daemon(tmp_path):
     """The pid file is right after a restart, and gone in the end."""
     pid_file = tmp_path / "twistd.pid"
@@ -420,6 +428,7 @@ def test_the_real_telnet_goes_on(tmp_path):
             bob.expect("> ann: half a line")
 
 
+@pytest.mark.long
 def test_python_is_the_same(tmp_path):
     """The heir is run by the Python that runs the chat, wherever it was started."""
     with Chat(tmp_path) as chat:

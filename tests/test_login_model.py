@@ -10,7 +10,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from town import KINDS, Town
+from town import ALONE, KINDS, Town
 
 NAMES = ("ann", "bob", "Ann")
 ROOMS = ("tea", "coffee")
@@ -79,6 +79,12 @@ class Logins(RuleBasedStateMachine):
     @rule(number=some)
     def drop(self, number):
         self.guests.pop(number % len(self.guests)).drops()
+
+    @precondition(lambda self: self.kind in ALONE)
+    @rule()
+    def move(self):
+        self.settle()
+        self.town.moves()
 
     @rule()
     def settle(self):

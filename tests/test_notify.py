@@ -306,6 +306,7 @@ def test_a_socket_that_is_full(manager):
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_the_process_tells_how_it_is(manager, monkeypatch, tmp_path):
     """Ready, alive, how many are there, a reload and the end: each is told in its time."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from town import KINDS, OPERATORS, PASSWORD, Guest, Town
+from town import ALONE, KINDS, OPERATORS, PASSWORD, Guest, Town
 
 from twisted_chat.chat import acts, events
 from twisted_chat.chat.limits import OWNED_SECONDS, ROOMS_OWNED
@@ -317,6 +317,12 @@ class Order(RuleBasedStateMachine):
         for _ in range(steps):
             if self.town.clock._at_the_end:
                 self.town.clock.step()
+
+    @precondition(lambda self: self.kind in ALONE)
+    @rule()
+    def move(self):
+        self.settle()
+        self.town.moves()
 
     @rule()
     def settle(self):

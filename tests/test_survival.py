@@ -118,6 +118,7 @@ def in_order(found: list[str]) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_kill_at_random_moments(tmp_path, capsys):
     """Again and again: every line that was shown 100 ms before is there, once and in order."""
     moments = random.Random(4)

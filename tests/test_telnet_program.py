@@ -238,6 +238,6 @@ def test_a_password_is_not_shown(chat, bob):
     bob.asks("/login bob", asked)
     bob.press(f"{PASSWORD}\r".encode())
     bob.expect("", "> welcome back, bob. you are logged in")
-    bob.asks("/join tea", "> welcome to tea", "> here: bob")
+    bob.asks("/join tea", "> welcome to tea", "> here: bob (owner)")
     everything = b"".join(file.read_bytes() for file in chat.directory.iterdir() if file.is_file())
     assert b"horse" not in everything

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from twisted_chat.chat import record
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
@@ -85,8 +86,11 @@ class Town:
 
     def __init__(self, kind: str = "local", limits: Limits | None = None) -> None:
         self.clock = ManualClock()
+        self._kind, self._limits = kind, limits
+        self._guests: list[Guest] = []
         backplane = DelayedBackplane(self.clock) if kind in ("delayed", "two nodes") else None
-        store = self._store() if kind == "on disk" else MemoryStore()  # which nodes share
+        self._directory = _directory(self) if kind == "on disk" else None
+        store = self._store()  # which nodes share
         number = 2 if kind == "two nodes" else 1
         self.nodes: list[Rooms] = [
             rooms(self.clock, backplane, store, limits, OPERATORS) for _ in range(number)
@@ -97,11 +101,29 @@ class Town:
         self.nodes[0].restore(store.open())
         self._arrivals = 0
 
-    def _store(self) -> SQLiteStore:
-        directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-        store = SQLiteStore(self.clock, directory / "state", worker=Tireless)
-        weakref.finalize(self, _demolish, store, self.clock, directory)
+    def _store(self) -> SQLiteStore | MemoryStore:
+        if self._directory is None:
+            return MemoryStore()
+        store = SQLiteStore(self.clock, self._directory / "state", worker=Tireless)
+        weakref.finalize(self, _close, store, self.clock)
         return store
+
+    def moves(self) -> None:
+        """Have another process go on with everybody."""
+        self.clock.turn()
+        [node] = self.nodes
+        here = [guest for guest in self._guests if not guest.session.ended]
+        sessions = [guest.session.to_record() for guest in here]
+        left = {"kept": self.settles(node.store.release()), "chat": record.to_record(node)}
+        left = json.loads(json.dumps(left))
+        store = self._store()
+        new = rooms(self.clock, None, store, self._limits, OPERATORS)
+        record.from_record(new, left["chat"], store.open(left["kept"]))
+        self.nodes = [new]
+        for guest, its_record in zip(here, sessions, strict=True):
+            guest.session = Session.from_record(its_record, guest.client, new)
+        new.dismiss_absent()
+        self.clock.turn()
 
     def arrives(self, *lines: str, echo: bool = False, address: str = "") -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
@@ -109,6 +131,7 @@ class Town:
         self._arrivals += 1
         client = RecordingClient(echo=echo)
         guest = Guest(self, node.connect(client, address=address), client)
+        self._guests.append(guest)
         self.clock.turn()
         guest.types(*lines)
         return guest
@@ -144,7 +167,13 @@ class Town:
         return guest
 
 
-def _demolish(store: SQLiteStore, clock: ManualClock, directory: Path) -> None:
+def _directory(town: Town) -> Path:
+    """Make a directory that is gone with the town."""
+    directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    weakref.finalize(town, shutil.rmtree, directory)
+    return directory
+
+
+def _close(store: SQLiteStore, clock: ManualClock) -> None:
     ensureDeferred(store.close())
     clock.turn()
-    shutil.rmtree(directory)

@@ -3,7 +3,8 @@ r"""A chat server for Twisted.
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
     interfaces, chat  <-  wire, worker  <-  state, accounts, cluster  <-  assembly
-                      <-  doors  <-  service, config  <-  settings  <-  reload  <-  tap
+                      <-  doors  <-  estate  <-  service, config
+                      <-  settings, handover  <-  reload, heir  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
@@ -13,10 +14,13 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``cluster``   the one order of events, on one node or on many.
 ``assembly``  puts these together, and is the only one that knows them all.
 ``doors``     the ways in: each file there gives the chat `IClient`\\ s.
+``estate``    all that one process leaves to the next.
 ``service``   ports, and a stop in order.
 ``config``    the file of options.
 ``settings``  the options, and what each takes.
 ``reload``    what a chat that runs obeys anew.
+``handover``  hot restart: what the two processes tell each other.
+``heir``      the process that goes on; ``watch`` is what the first one becomes.
 ``tap``       the process: signals, exit codes.
 
 Commands decide, events change: a command proposes an event to the backplane, which numbers it

@@ -56,11 +56,12 @@ class Heir:
         self.channel.close()
 
 
-def command(twistd: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
+def command(twistd: Mapping[str, Any], arguments: Sequence[str], directory: Path) -> list[str]:
     """Give the command that starts the chat anew, as it was started, in the foreground.
 
     :param twistd: the options of twistd itself.
     :param arguments: those of ``tcpchat``.
+    :param directory: in which it was started.
     """
     given = ["-n", "--pidfile=", f"--rundir={Path.cwd()}"]
     for option in ("reactor", "logger", "prefix"):
@@ -68,7 +69,7 @@ def command(twistd: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
             given.append(f"--{option}={twistd[option]}")
     if twistd.get("syslog"):
         given.append("--syslog")
-    elif log := log_file(twistd):
+    elif log := log_file(twistd, directory):
         given.append(f"--logfile={log}")
     # -P: what lies about in the directory is no part of the program
     run = "from twisted.scripts.twistd import run; run()"
@@ -81,19 +82,20 @@ def channel() -> Channel | None:
     return Channel(socket.socket(fileno=int(number))) if number else None
 
 
-def log_file(twistd: Mapping[str, Any]) -> str:
-    """Give the file that twistd logs to; empty if it is none.
+def log_file(twistd: Mapping[str, Any], directory: Path) -> Path | None:
+    """Give the file that twistd logs to, if it is one.
 
     :param twistd: its options.
+    :param directory: in which it was started: it opens the file before it goes elsewhere.
     """
-    if twistd.get("syslog") or twistd.get("logfile") == "-":
-        return ""
-    return twistd.get("logfile") or ("" if twistd.get("nodaemon", True) else "twistd.log")
+    default = "-" if twistd.get("nodaemon", True) else "twistd.log"
+    name = twistd.get("logfile") or default
+    return None if twistd.get("syslog") or name == "-" else directory / name
 
 
-def share_log(path: str) -> None:
+def share_log(path: Path) -> None:
     """Have what this process logs to a file added at its end, whoever else writes there."""
-    here = os.stat(path)
+    here = path.stat()
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # the one that lists them is closed by now
             if os.path.samestat(os.fstat(int(name)), here):

@@ -127,7 +127,7 @@ class ChatProcess(ChatService):
                 self._fail_to_start(_port_words(error))
 
     def startService(self) -> None:
-        if log := heir.log_file(self._twistd):
+        if log := heir.log_file(self._twistd, self._options.directory):
             heir.share_log(log)
         self._has_terminal = _terminal_is_there()  # not before: a daemon has left it
         self.rooms.limits = self._within_descriptors(self.rooms.limits)
@@ -190,9 +190,9 @@ class ChatProcess(ChatService):
         self.rooms.start(self._hand_over())
 
     async def _hand_over(self) -> None:
-        options = self._options
+        arguments, directory = self._options.arguments, self._options.directory
         try:
-            new = heir.Heir(heir.command(self._twistd, options.arguments), options.directory)
+            new = heir.Heir(heir.command(self._twistd, arguments, directory), directory)
         except OSError as error:
             self.log.error("cannot start a new process: {error}", error=error)
             self._is_handing_over = False

@@ -1,7 +1,7 @@
 """What outlives the process: rooms as they are kept, and those that are empty but not over."""
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,15 +64,18 @@ class KeptRooms:
         """Whose a room is, of all that are kept."""
         self._owns: Counter[str] = Counter()
 
-    def restore(self, rooms: Iterable[KeptRoom], now: float) -> None:
-        """Go on with the rooms of an earlier process; nobody is in them yet."""
+    def restore(self, rooms: Iterable[KeptRoom], now: float, here: Container[str] = ()) -> None:
+        """Go on with the rooms of an earlier process; nobody is in them yet.
+
+        :param here: the ids of the persons who are here.
+        """
         for room in sorted(rooms, key=lambda room: room.empty_since or now):
             if room.empty_since is None:  # that process did not end in order
                 room = room._replace(empty_since=now)
                 self._store.keep(room)
             if elder := self._take(fold(room.name)):
                 self._erase(elder)
-            self._put(room._replace(charter=room.charter.lasting(now)))
+            self._put(room._replace(charter=room.charter.lasting(now, here)))
 
     def keep(self, room: "Room") -> None:
         """Keep a room as it is now."""

@@ -41,11 +41,11 @@ def from_record(rooms: "Rooms", record: Mapping[str, Any], kept: Kept) -> None:
     if record["version"] != VERSION:
         raise ValueError(f"a record of version {record['version']}, not {VERSION}")
     in_use = {room["id"] for room in record["rooms"]}
+    for person in map(_person, record["people"]):
+        rooms.return_(person)
     rooms.restore(kept._replace(rooms=tuple(one for one in kept.rooms if one.id not in in_use)))
     rooms.backplane.resume(record["last_id"])
     rooms.started = record["started"]
-    for person in map(_person, record["people"]):
-        rooms.return_(person)
     for one in record["rooms"]:
         rooms.reopen(_room(one), [rooms.people[id_] for id_ in one["members"]])
 

@@ -124,12 +124,12 @@ class Rooms:
     # Beginning, and going on
 
     def restore(self, kept: Kept) -> None:
-        """Go on from what is left of an earlier process; nobody is here yet."""
+        """Go on from what is left of an earlier process."""
         self.backplane.resume(kept.last_id)
         rooms = {room.id: room for room in kept.rooms}
         if everywhere := rooms.pop(self.rights.everywhere.id, None):
-            self.rights.everywhere.obey(everywhere.charter.lasting(self.clock()))
-        self.kept.restore(rooms.values(), self.clock())
+            self.rights.everywhere.obey(everywhere.charter.lasting(self.clock(), self.people))
+        self.kept.restore(rooms.values(), self.clock(), self.people)
 
     def return_(self, person: Person) -> None:
         """Have someone here who was here in an earlier process, and is in no room yet."""
