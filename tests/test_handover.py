@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from doors import Doors
 from real import ANYWHERE, SECONDS, Chat, Peer, Terminal, need, twistd, wait_until
 
 pytestmark = pytest.mark.real
@@ -435,3 +436,20 @@ def test_python_is_the_same(tmp_path):
         renew(chat)
         exe = os.readlink(f"/proc/{chat_process(chat)}/exe")
         assert exe == os.path.realpath(sys.executable)
+
+
+@pytest.mark.long
+def test_who_cannot_move_is_told(tmp_path):
+    """A TLS connection ends in order, its port goes on, and the others see who has left."""
+    doors = Doors(tmp_path)
+    tls = {"address": ("127.0.0.1", doors.tls_port), "tls": doors.context}
+    with doors.chat as chat:
+        ann, bob = chat.enter("ann", address=doors.path), chat.enter("bob", **tls)
+        ann.expect("> bob joined the room")
+        chat.signal(signal.SIGUSR2)
+        bob.expect_end("> the server is being renewed. please connect again")
+        ann.expect("> bob has left the room")
+        bob = chat.enter("bob", **tls)
+        ann.expect("> bob joined the room")
+        ann.say("hello")
+        bob.expect("> ann: hello")
