@@ -41,10 +41,13 @@ def children(chat: Chat) -> list[int]:
 def renew(chat: Chat, times: int = 1) -> None:
     """Have the code replaced, and wait until another process has gone on."""
     for _ in range(times):
-        before = chat.log().count(WENT_ON)
+        went_on, before = chat.log().count(WENT_ON), children(chat)
         chat.signal(signal.SIGUSR2)
-        chat.wait_for_log(WENT_ON, before + 1)
-        wait_until(lambda: len(children(chat)) == 1, "the end of the process before")
+        chat.wait_for_log(WENT_ON, went_on + 1)
+        wait_until(
+            lambda before=before: len(children(chat)) == 1 and children(chat) != before,
+            "the end of the process before",
+        )
 
 
 class Talker:
@@ -355,7 +358,10 @@ def test_the_process_that_people_know_stays(tmp_path):
     """Signals reach the chat through it, and it ends as the chat does."""
     with Chat(tmp_path) as chat:
         ann = chat.connect()
+        renew(chat)
+        descriptors = len(os.listdir(f"/proc/{chat_process(chat)}/fd"))
         renew(chat, 3)
+        assert len(os.listdir(f"/proc/{chat_process(chat)}/fd")) == descriptors
         assert chat_process(chat) != chat.pid
         chat.signal(signal.SIGTERM)
         ann.expect_end("> the server is going down. goodbye")

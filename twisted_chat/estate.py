@@ -1,5 +1,6 @@
 """All that one process leaves to the next: what it knows, its sockets, and what it has not sent."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from socket import AF_INET, AF_INET6, AF_UNIX
@@ -80,10 +81,17 @@ def ports(estate: Estate) -> list[tuple[str, int, int]]:
 
 
 def move_in(estate: Estate, reactor: Any, factory: ChatFactory) -> None:
-    """Go on with the connections that are left; who has none any more has gone."""
-    descriptors = estate.descriptors[len(estate.record["ports"]) :]
+    """Go on with the connections that are left; who has none any more has gone.
+
+    The descriptors of the estate are closed: the reactor has made its own of each it has adopted.
+    """
+    number = len(estate.record["ports"])
+    for descriptor in estate.descriptors[:number]:
+        os.close(descriptor)
     place = 0
-    for connection, descriptor in zip(estate.record["connections"], descriptors, strict=True):
+    for connection, descriptor in zip(
+        estate.record["connections"], estate.descriptors[number:], strict=True
+    ):
         bounds = pairwise(accumulate(connection["pieces"], initial=place))
         pieces = [estate.unsent[begin:end] for begin, end in bounds]
         place += sum(map(len, pieces))
@@ -92,6 +100,8 @@ def move_in(estate: Estate, reactor: Any, factory: ChatFactory) -> None:
             reactor.adoptStreamConnection(descriptor, connection["family"], move)
         except OSError:
             factory.log.debug("a peer went while its connection moved")
+        finally:
+            os.close(descriptor)
     factory.rooms.dismiss_absent()
 
 

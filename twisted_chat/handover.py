@@ -124,6 +124,8 @@ class Handover:
         is_frozen = False
         try:
             await self._waiter.do(lambda: _expect_ready(heir.channel, self._service))
+            if not self._service.running:
+                raise HandoverError("it is being stopped")
             is_frozen = True
             estate = await self._service.freeze()
             _pass(heir.channel, estate)

@@ -98,12 +98,15 @@ class Listener(Service):
         failures: list[Failure] = []
         if self._inherited and self.description.startswith("systemd:"):
             self._keep(self._reactor.adoptStreamPort(*self._inherited, self._factory))
-            return
-        reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
-        listening = serverFromString(reactor, self.description).listen(self._factory)
-        listening.addCallbacks(self._keep, failures.append)
+        else:
+            listening = serverFromString(self._listener(), self.description).listen(self._factory)
+            listening.addCallbacks(self._keep, failures.append)
         if failures:
             failures[0].raiseException()
+
+    def _listener(self) -> Any:
+        """Give what listens: the reactor, or one that does so on the socket which was left."""
+        return Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
 
     def _keep(self, port: IListeningPort) -> None:
         self.port = port
@@ -227,12 +230,14 @@ class ChatService(MultiService):
 
     def thaw(self) -> None:
         """Go on where `freeze` has stopped."""
-        if self._is_released:
-            self._is_released = False
-            self.rooms.store.regain()
-        self.factory.thaw()
-        for listener in self.listeners:
-            listener.thaw()
+        try:
+            if self._is_released:
+                self._is_released = False
+                self.rooms.store.regain()
+        finally:  # without a store it goes on as with a disk that fails
+            self.factory.thaw()
+            for listener in self.listeners:
+                listener.thaw()
 
     async def _commands_are_done(self) -> None:
         """Wait until no command is under way."""

@@ -193,16 +193,16 @@ class ChatProcess(ChatService):
         arguments, directory = self._options.arguments, self._options.directory
         try:
             new = heir.Heir(heir.command(self._twistd, arguments, directory), directory)
+            is_done = await Handover(self._reactor, self).to(new)
         except OSError as error:
             self.log.error("cannot start a new process: {error}", error=error)
+            is_done = False
+        finally:
             self._is_handing_over = False
-            return
-        if not await Handover(self._reactor, self).to(new):
-            self._is_handing_over = False
-            return
-        self._notifier.silence()
-        await self._see_off(new)
-        heir.go(new, self._is_first, self._twistd.get("pidfile") or "")
+        if is_done:
+            self._notifier.silence()
+            await self._see_off(new)
+            heir.go(new, self._is_first, self._twistd.get("pidfile") or "")
 
     async def _see_off(self, new: heir.Heir) -> None:
         """Let the new process go on, and those go whose connections it cannot have."""
