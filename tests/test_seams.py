@@ -13,7 +13,7 @@ from zope.interface.verify import verifyClass, verifyObject
 from twisted_chat import ChatService
 from twisted_chat.chat.events import Event, Line, Said, Who
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.doors.tcp import ChatProtocol
+from twisted_chat.doors.protocol import ChatProtocol
 from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IFormat, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.testing import DelayedBackplane, ManualClock, RecordingClient, rooms

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IListeningPort
 from twisted_chat.chat import record
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.doors.moving import Move
-from twisted_chat.doors.tcp import ChatFactory, ChatProtocol
+from twisted_chat.doors.protocol import ChatProtocol
+from twisted_chat.doors.tcp import ChatFactory
 
 VERSION = 1
 

@@ -6,7 +6,8 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 
 from twisted_chat.chat.session import Session
-from twisted_chat.doors.tcp import ChatFactory, ChatProtocol
+from twisted_chat.doors.protocol import ChatProtocol
+from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.wire.telnet import Scanner, found_from_record
 
 
