@@ -454,3 +454,59 @@ def test_what_was_forgotten_is_not_left_lying_in_the_file(desk):
     assert b"to be found" in content
     assert b"a secret" not in content
     desk.begin()
+
+
+# Going on in another process
+
+
+def released(desk):
+    """Let go of the file, and give what came of it."""
+    outcome = []
+    ensureDeferred(desk.store.release()).addBoth(outcome.append)
+    desk.passes(0.5)
+    return outcome[0]
+
+
+def test_letting_go_of_the_file(desk):
+    """All that was said is written by then, and another process can have the file."""
+    desk.store.keep(KeptRoom(1, "tea", "", None))
+    desk.says(1, 2)
+    assert released(desk) is None
+    other = SQLiteStore(desk.clock, desk.path, worker=ManualWorker)
+    assert other.form == desk.store.form
+    assert other.open().last_id == 2
+    with pytest.raises(StateError, match="another server has it open"):
+        desk.store.regain()
+    ensureDeferred(other.close())
+    desk.passes(1)
+
+
+def test_going_on_after_all(desk):
+    """What was said meanwhile waits, and is written then."""
+    desk.store.keep(KeptRoom(1, "tea", "", None))
+    desk.says(1)
+    released(desk)
+    desk.says(2)
+    desk.passes(1)
+    assert desk.on_disk() == [1]
+    desk.store.regain()
+    desk.says(3)
+    desk.passes(1)
+    assert desk.on_disk() == [1, 2, 3]
+    assert desk.history() == [1, 2, 3]
+
+
+def test_nobody_lets_go_while_the_disk_fails(desk, logged_failures):
+    """What is held in memory would be lost: the file stays where it is, and so does all else."""
+    desk.store.keep(KeptRoom(1, "tea", "", None))
+    desk.passes(1)
+    desk.fills_the_disk()
+    desk.says(*range(1, 200))
+    outcome = []
+    ensureDeferred(desk.store.release()).addBoth(outcome.append)
+    desk.passes(2)
+    assert outcome[0].check(OSError)
+    desk.fills_the_disk(full=False)
+    desk.passes(3)
+    assert desk.on_disk() == list(range(1, 200))
+    logged_failures.events.clear()

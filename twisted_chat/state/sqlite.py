@@ -35,6 +35,8 @@ RETRY_SECONDS = 1.0
 READ_SECONDS = 2.0
 WRITE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+RELEASE_SECONDS = 1.0
+"""In which all has to be written before another process goes on: everyone waits meanwhile."""
 TIDY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 
@@ -102,7 +104,10 @@ class SQLiteStore:
         return kept
 
     async def release(self) -> object:
-        await self._journal.safe()
+        try:
+            await self._journal.safe().addTimeout(RELEASE_SECONDS, self._reactor)
+        except TookTooLong:
+            raise OSError("the disk does not take what was said") from None
         self._look_no_more()
         await self._journal.pause()
         await self._let_go()
