@@ -901,3 +901,105 @@ def test_what_is_no_option_at_all_is_named(capfd):
     assert refusal(capfd, "ex\x1btra") == (
         "tcpchat: ex\ufffdtra: takes options only. --help lists them"
     )
+
+
+# Going on in another process
+
+
+class Departed(BaseException):
+    """What ends the process of a test in the place of `os._exit`."""
+
+
+class Successor:
+    """A process that goes on, as far as this one knows it."""
+
+    def __init__(self, command, directory):
+        self.command, self.directory = command, directory
+        self.signals = []
+        self.channel = self
+
+    def close(self):
+        """Nothing: there is nobody at the other end."""
+
+    def send_signal(self, number):
+        self.signals.append(number)
+
+
+@pytest.fixture
+def succession(machine, monkeypatch):
+    """Give what was started to go on, and how the one before it went."""
+    seen = {"started": [], "went": [], "does": True}
+
+    def start(command, directory):
+        if isinstance(seen["does"], OSError):
+            raise seen["does"]
+        seen["started"].append(Successor(command, directory))
+        return seen["started"][-1]
+
+    class Handing:
+        def __init__(self, *_):
+            pass
+
+        async def to(self, _new):
+            return seen["does"]
+
+    monkeypatch.setattr(tap.heir, "Heir", start)
+    monkeypatch.setattr(tap, "Handover", Handing)
+    monkeypatch.setattr(tap.heir, "go", lambda *how: seen["went"].append(how))
+    return seen
+
+
+def test_the_code_is_replaced(machine, succession):
+    """What was started is started anew; people are seen off, and the process goes."""
+    process = Process(machine, "--max-line", "100").starts()
+    _, wire = process.visit()
+    process.gets(signal.SIGUSR2)
+    [new] = succession["started"]
+    assert new.command[-5:] == ["tcpchat", "--state", ":memory:", "--max-line", "100"]
+    assert wire.value().endswith(f"> {tap.RENEWED}\r\n".encode())
+    assert succession["went"] == []
+    machine.handlers[signal.SIGTERM](signal.SIGTERM, None)
+    assert new.signals == [signal.SIGTERM]
+    process.reactor.advance(5)
+    [protocol] = process.service.factory.protocols
+    protocol.connectionLost()
+    assert succession["went"] == [(new, True, "")]
+
+
+@pytest.mark.parametrize("outcome", [False, OSError("no more processes")])
+def test_the_code_is_not_replaced(machine, succession, logged_failures, outcome):
+    """All goes on, and another try is possible."""
+    process = Process(machine).starts()
+    succession["does"] = outcome
+    process.gets(signal.SIGUSR2)
+    succession["does"] = True
+    process.gets(signal.SIGUSR2)
+    assert len(succession["went"]) == 1
+    logged_failures.events.clear()
+
+
+def test_a_chat_that_stops_is_not_replaced(machine, succession):
+    """It is about to be gone."""
+    process = Process(machine).starts()
+    process.service.running = 0
+    process.gets(signal.SIGUSR2)
+    assert succession["started"] == []
+    process.service.running = 1
+
+
+def test_an_heir_that_fails_says_so(machine, monkeypatch):
+    """The process before it learns why, and goes on."""
+    refused = []
+
+    class Nothing:
+        def receive(self, _service):
+            raise ValueError("what is that")
+
+        def refuse(self, error):
+            refused.append(str(error))
+
+    process = Process(machine)
+    process.service._inheritance = Nothing()
+    with pytest.raises(ValueError, match="what is that"):
+        process.service.privilegedStartService()
+    assert refused == ["what is that"]
