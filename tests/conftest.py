@@ -29,8 +29,10 @@ class LoggedFailures:
         return [e["log_failure"].value for e in found]
 
 
-def pytest_collection_finish() -> None:
-    """Leave what is there before the first test out of the collections after each."""
+@pytest.fixture(autouse=True, scope="module")
+def old_objects() -> None:
+    """Leave what is there before the tests of a module out of the collections after each."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
 

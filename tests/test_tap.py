@@ -1,13 +1,16 @@
 """The process: options, signals, files and exit codes, without a process."""
 
 import io
+import os
 import resource
 import select
 import signal
 import socket
 import time
+from fcntl import F_GETFL, fcntl
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytest_twisted
@@ -1003,3 +1006,30 @@ def test_an_heir_that_fails_says_so(machine, monkeypatch):
     with pytest.raises(ValueError, match="what is that"):
         process.service.privilegedStartService()
     assert refused == ["what is that"]
+
+
+def test_an_heir_goes_on(machine, tmp_path):
+    """It takes everything before it listens, says so once it has started, and shares the log."""
+    log = tmp_path / "log"
+    log.touch()
+    process, steps = Process(machine), []
+    process.service._twistd = {"logfile": str(log)}
+    process.service._inheritance = SimpleNamespace(
+        receive=lambda service: steps.append((service, len(process.reactor.tcpServers))),
+        accept=lambda: steps.append(process.service.running),
+    )
+    with log.open("w") as file:
+        process.starts()
+        assert fcntl(file.fileno(), F_GETFL) & os.O_APPEND
+    assert steps == [(process.service, 0), 1]
+
+
+def test_a_signal_that_nobody_has_taken_yet_is_for_the_heir(machine, succession):
+    """It came when the chat had moved already, or was about to."""
+    process = Process(machine).starts()
+    machine.handlers[signal.SIGUSR2](signal.SIGUSR2, None)
+    machine.handlers[signal.SIGTERM](signal.SIGTERM, None)
+    process.reactor.turn()
+    [new] = succession["started"]
+    assert new.signals == [signal.SIGTERM]
+    assert succession["went"] == [(new, True, "")]

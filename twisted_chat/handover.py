@@ -124,10 +124,10 @@ class Handover:
         is_frozen = False
         try:
             await self._waiter.do(lambda: _expect_ready(heir.channel, self._service))
-            if not self._service.running:
-                raise HandoverError("it is being stopped")
+            self._refuse_to_stop()
             is_frozen = True
             estate = await self._service.freeze()
+            self._refuse_to_stop()
             _pass(heir.channel, estate)
         except Exception as error:
             heir.kill()
@@ -138,6 +138,14 @@ class Handover:
         finally:
             self._waiter.stop()
         return True
+
+    def _refuse_to_stop(self) -> None:
+        """Leave a chat to its end that somebody stops meanwhile.
+
+        :raises HandoverError: it is so.
+        """
+        if not self._service.running:
+            raise HandoverError("it is being stopped")
 
     def _tell(self, error: Exception) -> None:
         why = str(error) or type(error).__name__

@@ -32,12 +32,16 @@ class Heir:
         ours, theirs = socket.socketpair()
         with theirs, _signals_wait():  # also in the heir, until it can take them
             number = theirs.fileno()
-            self._process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env={**os.environ, VARIABLE: str(number)},
-                pass_fds=[number],
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    env={**os.environ, VARIABLE: str(number)},
+                    pass_fds=[number],
+                )
+            except OSError:
+                ours.close()
+                raise
         self.channel = Channel(ours)
 
     def take_signals(self) -> None:

@@ -194,10 +194,13 @@ class ChatService(MultiService):
     def inherit(self, estate: Estate) -> None:
         """Begin with what another process has left; to be called before the start."""
         self._estate = estate
-        left = {description: socket for description, *socket in estates.ports(estate)}
+        left = estates.ports(estate)
         for listener in self.listeners:
-            if socket := left.pop(listener.description, None):
-                listener.inherit(*socket)
+            for port in left:
+                if port[0] == listener.description:
+                    listener.inherit(*port[1:])
+                    left.remove(port)
+                    break
 
     def move_in(self) -> None:
         """Go on with the connections that another process has left, once it is out of the way."""

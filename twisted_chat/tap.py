@@ -174,6 +174,8 @@ class ChatProcess(ChatService):
         self._reactor.callFromThread(self._take_signal)
 
     def _take_signal(self) -> None:
+        if not self._signals:  # another process was given it
+            return
         number = self._signals.popleft()
         if number == signal.SIGUSR2:
             self._renew()
@@ -208,8 +210,8 @@ class ChatProcess(ChatService):
         """Let the new process go on, and those go whose connections it cannot have."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             signal.signal(number, lambda number, _frame: new.send_signal(number))
-        for waiting in self._signals:  # nobody here has taken those
-            new.send_signal(waiting)
+        while self._signals:  # nobody here has taken those
+            new.send_signal(self._signals.popleft())
         new.channel.close()
         self.factory.see_off(RENEWED)
         hurry = self._reactor.callLater(self.rooms.limits.drain, self.factory.abort)

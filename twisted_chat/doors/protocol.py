@@ -230,6 +230,10 @@ class ChatProtocol(LineReceiver):
         """Do nothing more: another process has gone on with the connection."""
         self._session = None
         self._outbox.lost()
+        self.factory.closing.done(self)
+        # It may have been about to close, which would shut down the socket of the other as well.
+        self.transport.stopReading()
+        self.transport.stopWriting()
 
     def see_off(self, farewell: str) -> None:
         """Close a connection with which no other process can go on."""
