@@ -17,7 +17,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from real import SECONDS, need
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from real import ANYWHERE, WELCOME, Chat, Peer
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 PASSWORD = "correct horse"
 ACCOUNTS = ("ann", "bob", "cyd", "dot", "eve", "fay")
