@@ -287,7 +287,7 @@ def test_many_rooms_are_erased_bit_by_bit(monkeypatch):
     town.clock.advance(DORMANT_SECONDS + 61)
     left = []
     for _ in range(3):
-        town.nodes[0].tidy()
+        town.nodes[0].tick()
         left.append(len(town.nodes[0].kept._dormant))
     assert left == [3, 1, 0]
 
@@ -299,7 +299,7 @@ def test_what_was_said_in_a_room_that_is_over_is_erased(town, ann):
     ann.types("/leave")
     town.clock.advance(DORMANT_SECONDS + 61)
     for node in town.nodes:
-        node.tidy()
+        node.tick()
         town.passes(0.1)
         assert town.settles(node.store.history(room, 10)) == []
 

@@ -121,13 +121,13 @@ def see_off(service):
     for protocol in service.factory.movable():
         for deadlines in (service.factory.silent, service.factory.idle, service.factory.closing):
             deadlines.done(protocol)
-    service.factory.see_off(RENEWED)
+    service.factory.see_off(RENEWED, RENEWED)
     for one in [*transports, *(listener.port for listener in service.listeners)]:
         one.stopReading()
         if one in transports:
             one.stopWriting()
         one.socket.close()
-    service._tidying.stop()
+    service._ticking.stop()
     service._turn.close()
 
 
@@ -448,7 +448,7 @@ def test_what_cannot_be_moved_is_told_so(memory, slow):
     protocol, wire = visit(slow)
     estate = outcome(ensureDeferred(slow.freeze()))[0]
     assert (estate.record["connections"], list(estate.descriptors)) == ([], [])
-    slow.factory.see_off(RENEWED)
+    slow.factory.see_off(RENEWED, RENEWED)
     assert wire.value().endswith(f"> {RENEWED}\r\n".encode())
     assert wire.disconnecting
     gone = slow.factory.all_gone()

@@ -459,3 +459,26 @@ def test_who_cannot_move_is_told(tmp_path):
         ann.expect("> bob joined the room")
         ann.say("hello")
         bob.expect("> ann: hello")
+
+
+@pytest.mark.long
+def test_who_cannot_move_keeps_a_place(tmp_path):
+    """Someone with an account on a TLS connection comes back, and nobody has seen them go."""
+    doors = Doors(tmp_path)
+    tls = {"address": ("127.0.0.1", doors.tls_port), "tls": doors.context}
+    with doors.chat as chat:
+        ann, bob = chat.enter("ann", address=doors.path), chat.enter("bob", **tls)
+        ann.expect("> bob joined the room")
+        bob.asks("/register correct horse", "> bob is yours now. /login bob brings you back")
+        chat.signal(signal.SIGUSR2)
+        bob.expect_end(
+            "> the server is being renewed: reconnect within 120 seconds, your place is kept"
+        )
+        chat.wait_for_log(WENT_ON)
+        ann.say("meanwhile")
+        bob = chat.connect(**tls)
+        bob.asks("/login bob correct horse", "> welcome back, bob. you are logged in, in tea")
+        assert bob.read().endswith("and missed 1 line:")
+        assert bob.read().endswith("] ann: meanwhile")
+        bob.say("back")
+        ann.expect("> bob: back")

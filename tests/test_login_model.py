@@ -86,6 +86,20 @@ class Logins(RuleBasedStateMachine):
         self.settle()
         self.town.moves()
 
+    @rule(seconds=st.sampled_from([30, 121]))
+    def time_passes(self, seconds):
+        self.settle()
+        self.town.clock.advance(seconds)
+        for node in self.town.nodes:
+            node.tick()
+
+    @precondition(lambda self: self.kind == "on disk")
+    @rule()
+    def crash(self):
+        self.settle()
+        self.town.crashes()
+        self.guests = []
+
     @rule()
     def settle(self):
         self.town.clock.turn()
@@ -128,16 +142,22 @@ class Logins(RuleBasedStateMachine):
     def teardown(self):
         self.settle()
         views = [
-            {person.who: person.room and person.room.name.text for person in node.people.values()}
+            {
+                person.who: (person.room and person.room.name.text, person.gone)
+                for person in node.people.values()
+            }
             for node in self.town.nodes
         ]
         assert views.count(views[0]) == len(views)  # the nodes agree
-        assert len(views[0]) == len(self.guests)
+        assert sum(not gone for _, gone in views[0].values()) == len(self.guests)
+        assert all(who.account for who, (_, gone) in views[0].items() if gone)
         for guest in self.guests:
             guest.drops()
+        self.town.grace_ends()
         for node in self.town.nodes:
             assert (node.people, node.rooms, node.sessions) == ({}, {}, {})
             assert (node.logins._people, len(node.naming._owners)) == ({}, 0)
+            assert node.places._gone == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)

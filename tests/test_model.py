@@ -53,7 +53,7 @@ class Expected:
             self._out(event.who)
             self.rooms[who] = event.name
             self._others(who, f"> {event.who.name} joined the room")
-        elif isinstance(event, events.Left | events.Quit):
+        elif isinstance(event, events.Left | events.Lost | events.Quit):
             self._out(event.who)
 
     def _out(self, who: events.Who) -> None:
@@ -199,7 +199,7 @@ class Chat(RuleBasedStateMachine):
             guest.drops()
         for node in self.town.nodes:
             assert (node.people, node.rooms, node.sessions) == ({}, {}, {})
-            assert (len(node.naming._owners), len(node._room_names), node.ignoring.ignorers) == (
+            assert (len(node.naming._owners), len(node.table._names), node.ignoring.ignorers) == (
                 0,
                 0,
                 {},

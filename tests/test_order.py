@@ -67,7 +67,7 @@ def test_a_room_that_its_owner_forgot_is_over(town, ann):
     ann.types("/topic leaves", "/leave")
     town.clock.advance(OWNED_SECONDS + 61)
     for node in town.nodes:
-        node.tidy()
+        node.tick()
     cyd = town.registers("cyd", "tea")
     assert cyd.asks("/who") == ["> here: cyd (owner)"]
     assert cyd.asks("/topic") == ["> no topic is set"]

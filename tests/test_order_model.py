@@ -310,7 +310,7 @@ class Order(RuleBasedStateMachine):
     @rule()
     def tidy(self):
         for node in self.town.nodes:
-            node.tidy()
+            node.tick()
 
     @rule(steps=st.integers(1, 4))
     def a_little_happens(self, steps):
@@ -432,14 +432,16 @@ class Order(RuleBasedStateMachine):
                     assert self.town.settles(node.accounts.find(account[1:])), charter
         for guest in self.guests:
             guest.drops()
+        self.town.grace_ends()
         self.town.clock.advance(OWNED_SECONDS + 61)
         self.tidy()
+        self.settle()
         for node in self.town.nodes:
             assert (node.people, node.rooms, node.sessions) == ({}, {}, {})
             assert node.logins._people == {}
             # See test_who_logs_in_elsewhere_leaves_nothing_behind.
             assert self.witness.took_over or node.ignoring.ignorers == {}
-            assert (len(node.naming._owners), len(node._room_names)) == (0, 0)
+            assert (len(node.naming._owners), len(node.table._names)) == (0, 0)
             kept = node.kept
             assert not any((kept._dormant, kept._owned, kept._owners, kept._owns, kept._keys))
 

@@ -71,7 +71,7 @@ class Guest:
     def drops(self) -> None:
         """Lose the connection."""
         self.client.close("connection lost")
-        self.session.end()
+        self.session.lose()
         self.town.clock.turn()
 
     def moves_to_another_process(self) -> None:
@@ -125,6 +125,18 @@ class Town:
         new.dismiss_absent()
         self.clock.turn()
 
+    def crashes(self) -> None:
+        """Have the process die, and another one begin with what is on the disk."""
+        self.clock.turn()
+        [node] = self.nodes
+        for guest in self._guests:
+            guest.client.close("the process died")
+        self.settles(node.store.close())
+        store = self._store()
+        self.nodes = [rooms(self.clock, None, store, self._limits, OPERATORS)]
+        self.nodes[0].restore(store.open())
+        self._guests = []
+
     def arrives(self, *lines: str, echo: bool = False, address: str = "") -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
@@ -142,6 +154,14 @@ class Town:
         while self.clock.seconds() < end:
             self.clock.advance(min(0.01, end - self.clock.seconds()))
             self.clock.turn()
+
+    def grace_ends(self) -> None:
+        """Let so much time go by that nobody who is gone can come back."""
+        self.clock.turn()  # or it would be the disk that takes so long
+        self.clock.advance(self.nodes[0].limits.grace + 1)
+        for node in self.nodes:
+            node.tick()
+        self.clock.turn()
 
     def settles(self, asked: Any) -> Any:
         """Wait for an answer, and give it."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twisted_chat.chat.events import Deed, Event, Line, Shown, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
+    from twisted_chat.chat.place import Place
     from twisted_chat.chat.room import Room
 
 
@@ -75,6 +76,9 @@ class IDelivery(Interface):
 
     def settle(person: "Person") -> None:
         """Send at once what ``person`` is owed."""
+
+    def unsent() -> int:
+        """Give the id of the first event of the turn; it is not sent yet.  0 for none."""
 
     def forget(person: "Person") -> None:
         """Drop whatever waits for ``person``, who has gone."""
@@ -174,6 +178,12 @@ class IStore(IHistory, IBook, IAudit):
 
     def keep(room: "KeptRoom") -> None:
         """Keep a room as it is now."""
+
+    def keep_place(place: "Place") -> None:
+        """Keep where someone with an account is by now, in place of where they were."""
+
+    def drop_place(account: str) -> None:
+        """Keep no longer where that account is."""
 
     def condition() -> Sequence[str]:
         """Tell in words how safe it is what people say; each is a line."""

@@ -27,7 +27,7 @@ from twisted_chat.estate import Estate
 from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.wire.turn import end_of_turn
 
-TIDY_SECONDS = 60.0
+TICK_SECONDS = 1.0
 COMMAND_SECONDS = 1.0
 """In which commands have to be done before the chat moves to another process."""
 FAREWELL = "the server is going down. goodbye"
@@ -161,8 +161,8 @@ class ChatService(MultiService):
         self._registers = not checkers  # or accounts are made elsewhere
         self._code = code
         self.factory = ChatFactory(reactor, self.rooms)
-        self._tidying = LoopingCall(self.rooms.tidy)
-        self._tidying.clock = reactor
+        self._ticking = LoopingCall(self.rooms.tick)
+        self._ticking.clock = reactor
         self.listeners: Sequence[Listener] = [
             Listener(reactor, description, self.factory) for description in ports
         ]
@@ -176,7 +176,7 @@ class ChatService(MultiService):
     def startService(self) -> None:
         self._refuse_restart()
         self._restore()
-        self._tidying.start(TIDY_SECONDS, now=False)
+        self._ticking.start(TICK_SECONDS, now=False)
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
@@ -311,6 +311,6 @@ class ChatService(MultiService):
     def stopService(self) -> "Deferred[None]":
         self.running = 0
         self._stopped = True
-        if self._tidying.running:
-            self._tidying.stop()
+        if self._ticking.running:
+            self._ticking.stop()
         return Deferred.fromCoroutine(self._stop())

@@ -43,6 +43,7 @@ class Settings(usage.Options, AuthOptionMixin):
         ["max-per-address", None, 64, "at a time, and new ones a minute; 0: no limit"],
         ["sendq", None, 1048576, "bytes waiting for one slow reader"],
         ["idle-timeout", None, 0, "seconds of silence; 0: never"],
+        ["grace", None, 120, "seconds that an account may come back to its place; 0: none"],
         ["drain", None, 5, "seconds that a stop in order may take"],
         ["keep", None, "30d", "how long history is kept: 90s, 10m, 2h, 30d"],
         ["keep-lines", None, 1000000, "how many lines of a room are kept"],
@@ -163,6 +164,7 @@ class Settings(usage.Options, AuthOptionMixin):
             max_per_address=self._read("max-per-address", _number(0), "a number, 0 for no limit"),
             sendq=self._read("sendq", _number(4096, 1 << 30), "4096 to 1073741824 bytes"),
             idle_timeout=self._read("idle-timeout", _seconds, "seconds, 0 for never"),
+            grace=self._read("grace", _seconds, "seconds, 0 for none"),
             drain=self._read("drain", _seconds, "seconds"),
             replay=self._read(
                 "replay", _number(0, REPLAYED_AT_MOST), f"0 to {REPLAYED_AT_MOST} lines"

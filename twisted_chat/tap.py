@@ -42,6 +42,7 @@ STATE = "tcpchat.sqlite"
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
 
 RENEWED = "the server is being renewed. please connect again"
+RENEWED_FOR = "the server is being renewed: reconnect within {:.0f} seconds, your place is kept"
 
 
 class Options(Settings):
@@ -213,7 +214,7 @@ class ChatProcess(ChatService):
         while self._signals:  # nobody here has taken those
             new.send_signal(self._signals.popleft())
         new.channel.close()
-        self.factory.see_off(RENEWED)
+        self.factory.see_off(RENEWED, RENEWED_FOR.format(self.rooms.limits.grace))
         hurry = self._reactor.callLater(self.rooms.limits.drain, self.factory.abort)
         await self.factory.all_gone()
         if hurry.active():

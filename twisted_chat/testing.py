@@ -146,14 +146,14 @@ class DelayedBackplane:
 
     def _deliver(self) -> None:
         event, applied = self._underway.popleft()
+        self.last += 1
+        event.id, event.time = self.last, self._clock.seconds()
         if applied is not None:
             try:
                 self._nodes[0][0](event)
             except ChatError as refused:
                 applied.errback(refused)
                 return
-        self.last += 1
-        event.id, event.time = self.last, self._clock.seconds()
         for _, apply in self._nodes:
             apply(copy(event))
         if applied is not None:

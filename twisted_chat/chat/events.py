@@ -31,6 +31,9 @@ class Who(NamedTuple):
         return self.account or self.person
 
 
+NOBODY = Who("", None, "")
+
+
 @dataclass(slots=True)
 class Event:
     """Something that happened to the chat."""
@@ -78,9 +81,37 @@ class Arrived(Event):
 
 @dataclass(slots=True)
 class Quit(Event):
-    """Someone's connection is over."""
+    """Someone leaves the chat."""
 
     reason: str
+    connection: str
+    """The id of the connection that is over: by now they may have another."""
+
+    @classmethod
+    def of(cls, lost: "Lost") -> "Quit":
+        """Make one of a connection that broke, for somebody whose place is not kept."""
+        left = cls(lost.who, "", lost.connection)
+        left.id, left.time = lost.id, lost.time
+        return left
+
+
+@dataclass(slots=True)
+class Lost(Event):
+    """The connection of someone with an account broke; their place is kept for a while."""
+
+    settings: dict[str, Any]
+    """Plain JSON data, as a session has it."""
+    grace: float
+    """For how many seconds the place is kept."""
+    connection: str
+    """As `Quit` has it."""
+    seen: int
+    """The id of the last event that they were shown."""
+
+
+@dataclass(slots=True)
+class Elapsed(Event):
+    """Time has gone by: what was to last until now is over."""
 
 
 @dataclass(slots=True)
@@ -141,6 +172,14 @@ class LoggedOut(Event):
 @dataclass(slots=True)
 class Resumed(Event):
     """Another connection goes on as someone, with the settings of the one before it."""
+
+    settings: dict[str, Any]
+    """Plain JSON data, as a session has it."""
+
+
+@dataclass(slots=True)
+class SetUp(Event):
+    """Someone with an account has set something up for themselves."""
 
     settings: dict[str, Any]
     """Plain JSON data, as a session has it."""

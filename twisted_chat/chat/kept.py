@@ -14,6 +14,7 @@ from twisted_chat.chat.limits import (
     OWNED_SECONDS,
 )
 from twisted_chat.chat.names import Name, fold, keys
+from twisted_chat.chat.place import Place
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
@@ -41,6 +42,8 @@ class Kept(NamedTuple):
     last_id: int = 0
     """The last id of all that is kept."""
     rooms: tuple[KeptRoom, ...] = ()
+    places: tuple[Place, ...] = ()
+    """Of those who were here, or gone for a while, when the process ended."""
 
 
 class KeptRooms:
@@ -133,6 +136,11 @@ class KeptRooms:
         room = room._replace(charter=charter)
         self._put(room)
         self._store.keep(room)
+
+    def is_one_over(self, now: float) -> bool:
+        """Tell whether nobody can come back any more to one of those that are dormant."""
+        eldest = (next(iter(rooms.values()), None) for rooms in (self._dormant, self._owned))
+        return any(room is not None and _is_over(room, now) for room in eldest)
 
     def erase_expired(self, now: float) -> None:
         """Erase rooms to which nobody can come back any more, and those too many.

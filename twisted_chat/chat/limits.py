@@ -64,6 +64,8 @@ class Limits:
     """Bytes waiting for one slow reader."""
     idle_timeout: float = 0
     """Seconds of silence after which a connection is closed; 0 for never."""
+    grace: float = 120
+    """Seconds for which the place of an account is kept whose connection broke; 0 for none."""
     drain: float = 5
     """Seconds that a stop in order may take."""
     replay: int = REPLAYED

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.account import account_id
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Quit, Resumed
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Resumed
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 
@@ -41,7 +41,7 @@ class Logins:
         :raises ChatError: they are logged in already or banned, or somebody is logged in whose
             name looks the same.
         """
-        self._rooms.rights.admit_login(event.account)
+        self._rooms.rights.admit_login(event.account, event.time)
         person = self._rooms.people[event.who.person]
         if person.who.account:
             raise ChatError(f"you are logged in as {person.who.account[1:]}. usage: /logout")
@@ -66,6 +66,8 @@ class Logins:
         person.who = person.who._replace(account=event.account)
         self._rooms.rename(person, name, event)
         self._rooms.order.became(person, event)
+        if session := self._rooms.sessions.get(person.who.person):
+            session.keep_settings()
 
     def logged_out(self, event: LoggedOut) -> None:
         """Carry out a logout."""
@@ -75,6 +77,7 @@ class Logins:
         person = self._people.get(account)
         if person is None:
             return
+        self._rooms.places.forget(person)
         self.forget(person)
         person.who = person.who._replace(account=None)
         self._rooms.rename(person, None, event)
@@ -98,14 +101,19 @@ class Logins:
         client = newcomer.client
         rooms.remove(newcomer, event)
         earlier.client, earlier.address = client, newcomer.address
+        earlier.connection = newcomer.connection
+        gone = rooms.places.back(earlier)
+        rooms.places.note(earlier)
         if session:
-            session.become(earlier)
+            session.become(earlier, gone)
             rooms.sessions[earlier.who.person] = session
+        if gone and earlier.room:
+            rooms.delivery.enter(earlier.room, earlier)
         if left:
             settings = left.give_way(ELSEWHERE)
             rooms.backplane.publish(Resumed(earlier.who, settings))
         if session and session.ended:  # it said so as the newcomer, whom nobody knows any more
-            rooms.backplane.publish(Quit(earlier.who, ""))
+            session.lost()
 
     def resumed(self, event: Resumed) -> None:
         """Have the settings of an older connection in the one that goes on in its place."""

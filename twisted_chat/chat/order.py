@@ -224,7 +224,9 @@ class Order:
 
     def _send_away(self, person: Person, act: Act, words: str) -> None:
         self._rooms.out(person, act)
-        if session := self._rooms.sessions.get(person.who.person):
+        if person.gone:
+            self._rooms.remove(person, act)
+        elif session := self._rooms.sessions.get(person.who.person):
             session.leave(Refusal(words), "")
 
     def _tell(self, person: Person, words: str) -> None:

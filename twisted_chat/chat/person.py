@@ -1,10 +1,11 @@
 """Someone here, or on another node."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Sanction
 from twisted_chat.chat.events import Who
 from twisted_chat.chat.names import Name
+from twisted_chat.chat.place import Gone
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
@@ -14,22 +15,41 @@ if TYPE_CHECKING:
 class Person:
     """What everybody may know of someone.  Only `Rooms.apply` changes it."""
 
-    __slots__ = ("address", "away", "barred", "client", "name", "number", "room", "since", "who")
+    __slots__ = (
+        "address",
+        "away",
+        "barred",
+        "client",
+        "connection",
+        "gone",
+        "name",
+        "number",
+        "room",
+        "settings",
+        "since",
+        "who",
+    )
 
     def __init__(self, who: Who, since: float, client: "IClient | None", address: str = "") -> None:
         """
         :param since: when they connected, UTC seconds.
-        :param client: their way in, None if they are on another node.
+        :param client: their way in, None if they are on another node, or gone.
         :param address: where they come from; empty if that is nowhere.
         """
         self.who = who
         self.name = Name(who.name, (), who.name)
         self.since = since
         self.client = client
+        self.connection = who.person
+        """The id of the connection; the first one's is that of the person."""
         self.address = address
         self.barred: Sanction | None = None
         """Why they have to log in before anything else."""
         self.room: Room | None = None
+        self.gone: Gone | None = None
+        """How they are gone, while their place is kept; it is for who has an account."""
+        self.settings: dict[str, Any] = {}
+        """What who has an account has set up, as a session has it; empty if that is nothing."""
         self.away: str | None = None
         self.number = 0
         """The number in their name, while they have none of their own."""

@@ -23,7 +23,7 @@ class PrivateLines:
     def told(self, event: Told) -> None:
         """Carry out that someone tells somebody something."""
         rooms, to = self._rooms, self.addressee(event.to)
-        if to is None:
+        if to is None or to.gone:
             self._keep_letter(event)
             return
         if not rooms.ignoring.ignores(to.who.person, event.who):

@@ -12,12 +12,13 @@ from twisted_chat.chat.charter import Charter, Sanction
 from twisted_chat.chat.events import Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.person import Person
+from twisted_chat.chat.place import Gone
 from twisted_chat.chat.room import Room
 
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
 
-VERSION = 1
+VERSION = 2
 
 
 def to_record(rooms: "Rooms") -> dict[str, Any]:
@@ -43,7 +44,8 @@ def from_record(rooms: "Rooms", record: Mapping[str, Any], kept: Kept) -> None:
     in_use = {room["id"] for room in record["rooms"]}
     for person in map(_person, record["people"]):
         rooms.return_(person)
-    rooms.restore(kept._replace(rooms=tuple(one for one in kept.rooms if one.id not in in_use)))
+    asleep = tuple(one for one in kept.rooms if one.id not in in_use)
+    rooms.restore(kept._replace(rooms=asleep, places=()))
     rooms.backplane.resume(record["last_id"])
     rooms.started = record["started"]
     for one in record["rooms"]:
@@ -58,6 +60,9 @@ def _person_record(person: Person) -> dict[str, Any]:
         "away": person.away,
         "number": person.number,
         "barred": person.barred and list(person.barred),
+        "connection": person.connection,
+        "settings": person.settings,
+        "gone": person.gone and list(person.gone),
     }
 
 
@@ -65,6 +70,8 @@ def _person(record: Mapping[str, Any]) -> Person:
     person = Person(Who(*record["who"]), record["since"], None, record["address"])
     person.away, person.number = record["away"], record["number"]
     person.barred = record["barred"] and Sanction(*record["barred"])
+    person.connection, person.settings = record["connection"], record["settings"]
+    person.gone = record["gone"] and Gone(*record["gone"])
     return person
 
 

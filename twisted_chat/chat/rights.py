@@ -85,7 +85,7 @@ class Rights:
             raise ChatError(f"{act.whom.name} has given up their account")
         if isinstance(act, Appointed):
             self._admit_appointed(act, room)
-        _refuse_too_many(act, room.charter.lasting(self._rooms.clock(), self._rooms.people))
+        _refuse_too_many(act, room.charter.lasting(act.time, self._rooms.people))
 
     def _target(self, act: Act) -> str | None:
         """Give the account that something is done to; a guest may have become one."""
@@ -129,7 +129,7 @@ class Rights:
             return
         if charter.rank(person.who.account) is not Rank.MEMBER:
             return
-        now = self._rooms.clock()
+        now = event.time
         if ban := charter.against(person, "ban", now):
             raise ChatError(f"you are banned from {name}{details(ban, now)}")
         if event.who.identity in charter.invited:
@@ -141,16 +141,19 @@ class Rights:
         if charter.key and not compare_digest(charter.key, event.key):
             raise ChatError(f"that is not the key of {name}")
 
-    def admit_login(self, account: str) -> None:
+    def admit_login(self, account: str, now: float) -> None:
         """Check whether an account may log in.
 
         :raises ChatError: it is banned.
         """
-        if account in self._rooms.operators:
-            return
-        now = self._rooms.clock()
-        if ban := self.everywhere.charter.against_account(account, "ban", now):
+        if ban := self.ban_of(account, now):
             raise ChatError(f"{account[1:]} is banned{details(ban, now)}")
+
+    def ban_of(self, account: str, now: float) -> Sanction | None:
+        """Give what bans an account from the server, if anything does."""
+        if account in self._rooms.operators:
+            return None
+        return self.everywhere.charter.against_account(account, "ban", now)
 
     def admit_topic(self, event: TopicSet) -> None:
         """Check whether someone may set the topic of a room.
@@ -158,7 +161,7 @@ class Rights:
         :raises ChatError: they are not in it, or may not say anything there now.
         """
         person = self._rooms.people[event.who.person]
-        room, now = person.room, self._rooms.clock()
+        room, now = person.room, event.time
         if room is None or room.id != event.room:
             raise ChatError("you are no longer in that room")
         if why := self.mute_of(person, room, now) or self._wait_of(person, room, now):

@@ -8,8 +8,10 @@ from twisted_chat.chat import names
 from twisted_chat.chat.acts import Act
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.chat.events import (
+    NOBODY,
     Arrived,
     ChatError,
+    Elapsed,
     Emoted,
     Event,
     Forgot,
@@ -17,12 +19,14 @@ from twisted_chat.chat.events import (
     Left,
     LoggedIn,
     LoggedOut,
+    Lost,
     Notice,
     Quit,
     Refusal,
     Renamed,
     Resumed,
     Said,
+    SetUp,
     Shown,
     Told,
     TopicSet,
@@ -30,19 +34,19 @@ from twisted_chat.chat.events import (
     Who,
 )
 from twisted_chat.chat.ignoring import Ignoring
-from twisted_chat.chat.kept import Kept, KeptRooms
+from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.logins import Logins
 from twisted_chat.chat.names import Name
-from twisted_chat.chat.nametable import NameTable
 from twisted_chat.chat.naming import Naming
 from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.order import Order
 from twisted_chat.chat.person import Person
+from twisted_chat.chat.places import Places
 from twisted_chat.chat.private import PrivateLines
 from twisted_chat.chat.rights import Rights
 from twisted_chat.chat.room import Room
-from twisted_chat.chat.roster import Roster
+from twisted_chat.chat.roomtable import RoomTable
 from twisted_chat.chat.session import Session
 from twisted_chat.interfaces import IAccounts, IBackplane, IClient, IDelivery, IStore
 
@@ -91,23 +95,29 @@ class Rooms:
         self.people: dict[str, Person] = {}
         self.sessions: dict[str, Session] = {}
         """The people who are on this node, by the id of the person."""
-        self.rooms: dict[int, Room] = {}
-        self.roster: Roster[Room] = Roster()
-        self.kept = KeptRooms(store)
+        self.table = RoomTable(store)
+        self.rooms, self.roster, self.kept = (
+            self.table.by_id,
+            self.table.roster,
+            self.table.kept,
+        )
         self.naming = Naming()
         self.ignoring = Ignoring()
         self.private = PrivateLines(self)
+        self.places = Places(self)
         self.logins = Logins(self)
         self.rights = Rights(self)
         self.order = Order(self)
-        self._room_names: NameTable[Room] = NameTable()
         self._person_ids = (f"{incarnation}.{number}" for number in count(1))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
             Emoted: self._said,
             Told: self.private.told,
             Arrived: self._arrived,
-            Quit: self._quit,
+            Quit: self.quit,
+            Lost: self.places.lost,
+            SetUp: self.places.set_up,
+            Elapsed: self._elapsed,
             Joined: self._joined,
             Left: self._left,
             Renamed: self._renamed,
@@ -125,35 +135,47 @@ class Rooms:
 
     def restore(self, kept: Kept) -> None:
         """Go on from what is left of an earlier process."""
+        now = self.clock()
         self.backplane.resume(kept.last_id)
         rooms = {room.id: room for room in kept.rooms}
         if everywhere := rooms.pop(self.rights.everywhere.id, None):
-            self.rights.everywhere.obey(everywhere.charter.lasting(self.clock(), self.people))
-        self.kept.restore(rooms.values(), self.clock(), self.people)
+            self.rights.everywhere.obey(everywhere.charter.lasting(now, self.people))
+        self.kept.restore(rooms.values(), now, self.people)
+        self.places.restore(kept.places, kept.last_id, now)
 
     def return_(self, person: Person) -> None:
         """Have someone here who was here in an earlier process, and is in no room yet."""
         self.people[person.who.person] = person
         self.naming.return_(person)
         self.logins.return_(person)
+        self.places.return_(person)
 
     def reopen(self, room: Room, members: Iterable[Person]) -> None:
         """Have a room in use that was in use in an earlier process, by those who were in it."""
-        self.kept.adopt(room)
-        self._add_room(room)
+        self.table.reopen(room)
         for person in members:
             self._add_member(room, person)
 
     def dismiss_absent(self) -> None:
         """Have those gone who were here in an earlier process, and have no connection now."""
         for person in list(self.people.values()):
-            if person.who.person not in self.sessions:
-                self.backplane.publish(Quit(person.who, ""))
+            if person.who.person not in self.sessions and person.gone is None:
+                self.lose(person, person.settings, self.backplane.last)
 
-    def tidy(self) -> None:
-        """Erase the rooms to which nobody can come back any more; called now and then."""
-        # A minute later than `apply` has it, for another node's clock may be behind.
-        self.kept.erase_expired(self.clock() - 60)
+    def lose(self, person: Person, settings: dict[str, Any], seen: int) -> None:
+        """Take note that the connection of someone is over, who has not left.
+
+        :param settings: what they have set up.
+        :param seen: the id of the last event that they were shown.
+        """
+        lost = Lost(person.who, settings, self.limits.grace, person.connection, seen)
+        self.backplane.publish(lost if lost.grace else Quit.of(lost))
+
+    def tick(self) -> None:
+        """Have that be over which was to last until now; called every second or so."""
+        now = self.clock()
+        if self.places.is_one_over(now) or self.kept.is_one_over(now):
+            self.backplane.publish(Elapsed(NOBODY))
 
     # Asking
 
@@ -172,13 +194,13 @@ class Rooms:
 
         :raises ChatError: there is none.
         """
-        room = self._room_names.find(name)
+        room = self.table.find(name)
         if room is None:
             raise ChatError(f"there is no room called {name}. /rooms lists them")
         return room
 
     def admit(self, event: Event) -> None:
-        """Check an event that is claimed against the state as it is now.
+        """Check an event that is claimed, and has its time, against the state as it is now.
 
         :raises ChatError: it may not be.
         """
@@ -197,10 +219,7 @@ class Rooms:
 
     def _admit_joined(self, event: Joined) -> None:
         name = names.room_name(event.name)
-        room = self._room_names.find(name.text)
-        self._room_names.refuse_taken(name, room)
-        self.kept.refuse_alike(name)
-        if here := room or self.kept.find(name.text, self.clock()):
+        if here := self.table.behind(name, event.time):
             self.rights.admit_joined(event, name.text, here.charter)
 
     # Coming and going
@@ -213,10 +232,14 @@ class Rooms:
         :param wake: called when a session that was busy takes lines again.
         :param address: where they come from; empty if that is nowhere.
         """
-        session = Session(next(self._person_ids), client, self, wake, address)
+        session = Session(self.new_id(), client, self, wake, address)
         self.sessions[session.id] = session
         self.backplane.publish(Arrived(Who(session.id, None, ""), address))
         return session
+
+    def new_id(self) -> str:
+        """Give an id for someone new."""
+        return next(self._person_ids)
 
     def close(self, farewell: str) -> None:
         """Send everybody on this node away, without a word to them about each other."""
@@ -224,7 +247,7 @@ class Rooms:
         for session in sessions:
             session.dismiss(farewell)
         for session in sessions:
-            session.end()
+            session.lose()
 
     def obey(self, limits: Limits) -> None:
         """Keep to other limits from now on, with those who are here as well."""
@@ -268,9 +291,10 @@ class Rooms:
         if session:
             session.arrived()
 
-    def _quit(self, event: Quit) -> None:
+    def quit(self, event: Quit) -> None:
+        """Carry out that someone leaves."""
         person = self.people.get(event.who.person)
-        if person:
+        if person and person.connection == event.connection:
             self.remove(person, event, self._last_words(person, event))
             self.sessions.pop(person.who.person, None)
 
@@ -284,7 +308,7 @@ class Rooms:
         if person is None:
             return
         self.out(person, event)
-        room = self._room_names.find(event.name) or self._make_room(event)
+        room = self.table.find(event.name) or self._make_room(event)
         event.room = room.id
         self.delivery.to_room(room, event)
         self._add_member(room, person)
@@ -316,8 +340,13 @@ class Rooms:
         if person is None:
             return
         person.away = event.text
+        self.places.note(person)
         words = "you are back" if event.text is None else "you are marked as away"
         self.delivery.to_person(person, Notice(words))
+
+    def _elapsed(self, event: Elapsed) -> None:
+        self.places.give_up(event)
+        self.kept.erase_expired(event.time)
 
     def _forgot(self, event: Forgot) -> None:
         self.store.forget(event.who.identity, event.id)
@@ -326,8 +355,9 @@ class Rooms:
 
     def remove(self, person: Person, event: Event, reason: str = "") -> None:
         """Take someone out of the chat, as part of ``event``."""
-        self.out(person, event, reason)
         del self.people[person.who.person]
+        self.out(person, event, reason)
+        self.places.forget(person)
         self.naming.release(person)
         self.logins.forget(person)
         self.delivery.forget(person)
@@ -344,6 +374,7 @@ class Rooms:
             self.naming.give_stranger(person)
         if room:
             room.roster.add(person)
+        self.places.note(person)
         if room and person.who.name != before.name:
             renamed = Renamed(before, room.id, person.name.text)
             renamed.id, renamed.time = event.id, event.time
@@ -358,40 +389,27 @@ class Rooms:
         del room.members[person.who.person]
         room.roster.remove(person)
         person.room = None
+        if person.who.person in self.people:
+            self.places.note(person)
         if not room.members:
-            self._unmake_room(room, event.time)
+            self.table.close(room, event.time)
             return
         left = Left(person.who, room.id, reason)
         left.id, left.time = event.id, event.time
         self.delivery.to_room(room, left)
 
     def _make_room(self, event: Joined) -> Room:
-        kept = self.kept.wake(event.name, event.time)
-        room = Room(kept.id if kept else event.id, names.room_name(event.name))
-        if kept:
-            room.topic = kept.topic
-            room.obey(kept.charter)
+        room = self.table.open(event.name, event.id, event.time)
         self.order.own(room, event.who.account)
-        if kept or room.charter.owner:
+        if room.kept or room.charter.owner:
             self.kept.keep(room)
-        self._add_room(room)
         return room
-
-    def _add_room(self, room: Room) -> None:
-        self.rooms[room.id] = room
-        self._room_names.add(room)
-        self.roster.add(room)
 
     def _add_member(self, room: Room, person: Person) -> None:
         room.members[person.who.person] = person
         room.roster.add(person)
         person.room = room
-
-    def _unmake_room(self, room: Room, now: float) -> None:
-        del self.rooms[room.id]
-        self._room_names.remove(room)
-        self.roster.remove(room)
-        self.kept.sleep(room, now)
+        self.places.note(person)
 
     def show(self, person: str, shown: Shown) -> None:
         """Show something to the person of that id, if they are here."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.commands import LOGIN_USAGE, Command
-from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, Shown, Who
+from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, SetUp, Shown, Who
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
 from twisted_chat.chat.person import Person
+from twisted_chat.chat.place import Gone
 from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Session:
         "_pending",
         "_resuming",
         "_wake",
+        "absence",
         "asked",
         "client",
         "ended",
@@ -61,6 +63,8 @@ class Session:
         self.rooms = rooms
         self.person = Person(Who(id, None, ""), rooms.clock(), client, address)
         self.ended = False
+        self.absence: Gone | None = None
+        """How they were gone, until they have been shown what they missed."""
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
@@ -278,6 +282,10 @@ class Session:
 
         :raises ValueError: there is no such time zone.
         """
+        self._adapt(zone, quiet)
+        self.keep_settings()
+
+    def _adapt(self, zone: str | None, quiet: bool) -> None:
         self.client.format = self.client.format.adapted(zone, quiet)
         self.zone, self.quiet = zone, quiet
 
@@ -288,10 +296,12 @@ class Session:
     def ignore(self, who: Who) -> None:
         self.ignored[who.identity] = who.name
         self.rooms.ignoring.begin(self.id, [who.identity])
+        self.keep_settings()
 
     def unignore(self, identity: str) -> None:
         del self.ignored[identity]
         self.rooms.ignoring.end(self.id, [identity])
+        self.keep_settings()
 
     # Going
 
@@ -319,21 +329,43 @@ class Session:
         self.client.close(farewell)
         return self.settings()
 
-    def become(self, person: Person) -> None:
-        """Go on as someone who is here already."""
+    def become(self, person: Person, gone: Gone | None) -> None:
+        """Go on as someone who is here already, or was ``gone``."""
         self.rooms.ignoring.end(self.id, self.ignored)
         self.ignored = {}
         self.person = person
         self.id = person.who.person
+        self.absence = gone
+        if gone and person.settings:
+            self.set_up(person.settings)
+
+    def caught_up(self) -> None:
+        """Take note that the person has been shown what they missed."""
+        self.absence = None
 
     def end(self, reason: str = "") -> None:
+        """Leave the chat; a second time does nothing."""
+        if not self.ended:
+            self._end()
+            connection = self.person.connection
+            self.rooms.backplane.publish(Quit(self.who, reason, connection))
+
+    def lose(self) -> None:
         """Take note that the connection is over; a second time does nothing."""
-        if self.ended:
-            return
+        if not self.ended:
+            self._end()
+            self.lost()
+
+    def lost(self) -> None:
+        """Tell the chat that the connection is over."""
+        first = self.rooms.delivery.unsent()
+        seen = first - 1 if first else self.rooms.backplane.last
+        self.rooms.lose(self.person, self.settings(), self.absence.seen if self.absence else seen)
+
+    def _end(self) -> None:
         self.ended = True
         self.rooms.delivery.settle(self.person)
         self.rooms.ignoring.end(self.id, self.ignored)
-        self.rooms.backplane.publish(Quit(self.who, reason))
 
     # Moving to another connection, or another process
 
@@ -343,12 +375,18 @@ class Session:
             "zone": self.zone,
             "quiet": self.quiet,
             "reply_to": self.reply_to and list(self.reply_to),
-            "ignored": self.ignored,
+            "ignored": dict(self.ignored),
         }
+
+    def keep_settings(self) -> None:
+        """Have the chat know what someone with an account has set up: it may have to go on."""
+        settings = self.settings()
+        if self.who.account and (any(settings.values()) or self.person.settings):
+            self.rooms.backplane.publish(SetUp(self.who, settings))
 
     def set_up(self, settings: dict[str, Any]) -> None:
         """Have things as `settings` gave them."""
-        self.adapt(zone=settings["zone"], quiet=settings["quiet"])
+        self._adapt(settings["zone"], settings["quiet"])
         self.reply_to = Who(*settings["reply_to"]) if settings["reply_to"] else None
         self.ignored = dict(settings["ignored"])
         self.rooms.ignoring.begin(self.id, self.ignored)

@@ -31,12 +31,16 @@ class LocalBackplane:
         self.last = max(self.last, after)
 
     def publish(self, event: Event) -> None:
-        self.last += 1
-        event.id = self.last
-        event.time = self._clock()
+        self._number(event)
         self._apply(event)
 
     async def claim(self, event: Event) -> Event:
+        self._number(event)
         self._admit(event)
-        self.publish(event)
+        self._apply(event)
         return event
+
+    def _number(self, event: Event) -> None:
+        self.last += 1
+        event.id = self.last
+        event.time = self._clock()

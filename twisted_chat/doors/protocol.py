@@ -235,6 +235,13 @@ class ChatProtocol(LineReceiver):
         self.transport.stopReading()
         self.transport.stopWriting()
 
+    @property
+    def has_place(self) -> bool:
+        """Whether the person finds everything as it was when they come back in time."""
+        session = self._session
+        grace = self.factory.rooms.limits.grace
+        return bool(grace and session and not session.ended and session.who.account)
+
     def see_off(self, farewell: str) -> None:
         """Close a connection with which no other process can go on."""
         self._session = None
@@ -304,4 +311,4 @@ class ChatProtocol(LineReceiver):
     def _end(self) -> None:
         """The session is over, whatever becomes of the connection."""
         if self._session:
-            self._session.end()
+            self._session.lose()

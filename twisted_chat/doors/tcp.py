@@ -116,14 +116,18 @@ class ChatFactory(Factory):
         """Give those with whose connections another process can go on."""
         return [protocol for protocol in self.protocols if protocol.is_movable]
 
-    def see_off(self, farewell: str) -> None:
-        """Let go of all connections: those that were moved, and those that cannot be."""
+    def see_off(self, farewell: str, to_return: str) -> None:
+        """Let go of all connections: those that were moved, and those that cannot be.
+
+        :param farewell: what those hear who have to begin anew.
+        :param to_return: what those hear whose place is kept.
+        """
         for protocol in list(self.protocols):
             if protocol.is_movable:
                 protocol.abandon()
                 self.protocols.discard(protocol)
             else:
-                protocol.see_off(farewell)
+                protocol.see_off(to_return if protocol.has_place else farewell)
 
     def all_gone(self) -> "Deferred[None]":
         """Tell when the last connection is over."""

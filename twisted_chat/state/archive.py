@@ -10,6 +10,7 @@ from twisted_chat.chat.charter import Charter
 from twisted_chat.chat.events import Emoted, Line, Said, Who
 from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.names import fold
+from twisted_chat.chat.place import Place
 from twisted_chat.state.database import Database, ReadOnly
 
 ROWS = 100
@@ -111,7 +112,11 @@ class Archive:
             "SELECT max(coalesce((SELECT max(id) FROM letters), 0), "
             "coalesce((SELECT max(id) FROM audit), 0))"
         ).fetchone()
-        return Kept(max([last, other, *self.forgotten().values()]), rooms)
+        places = tuple(
+            Place.from_record([account, *json.loads(place)])
+            for account, place in connection.execute("SELECT account, place FROM places")
+        )
+        return Kept(max([last, other, *self.forgotten().values()]), rooms, places)
 
     def forgotten(self) -> dict[str, int]:
         """Give whose lines are still to be erased, up to which id."""

@@ -1,4 +1,4 @@
-"""Accounts, and the letters for them, in the file, in SQL."""
+"""Accounts, where they are, and the letters for them, in the file, in SQL."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import Told, Who
 from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
+from twisted_chat.chat.place import Place
 from twisted_chat.state.archive import Statement
 from twisted_chat.state.database import ReadOnly
 
@@ -64,6 +65,19 @@ def letters(file: ReadOnly, account: str) -> list[Told]:
         (account,),
     )
     return [_letter(account, *row) for row in json.loads(found)]
+
+
+def keep_place(place: Place) -> Statement:
+    """Keep where an account is by now."""
+    return Statement(
+        "INSERT OR REPLACE INTO places VALUES (?, ?)",
+        (place.account, json.dumps(place[1:])),
+    )
+
+
+def drop_place(account: str) -> Statement:
+    """Keep no longer where an account is."""
+    return Statement("DELETE FROM places WHERE account = ?", (account,))
 
 
 def _letter(account: str, id_: int, name: str, time: float, *rest: str) -> Told:

@@ -13,6 +13,7 @@ from twisted_chat.chat.events import Deed, Line, Told, Who
 from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
+from twisted_chat.chat.place import Place
 from twisted_chat.interfaces import IStore
 from twisted_chat.state import record
 from twisted_chat.state.matching import Matcher
@@ -148,6 +149,12 @@ class MemoryStore:
 
     async def deeds(self, limit: int) -> Sequence[Deed]:
         return list(self._deeds)[-limit:]
+
+    def keep_place(self, place: Place) -> None:
+        """Nothing: while this process lasts the rules know it, and so does the one after it."""
+
+    def drop_place(self, account: str) -> None:
+        """Nothing, likewise."""
 
     def condition(self) -> Sequence[str]:
         return ["what is said is kept in memory, and lost when the server ends"]

@@ -21,6 +21,7 @@ from zope.interface import implementer
 from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import ChatError, Deed, Line, Told
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
+from twisted_chat.chat.place import Place
 from twisted_chat.interfaces import IStore
 from twisted_chat.state import archive, audit, book
 from twisted_chat.state.archive import Archive, Gone, Reading
@@ -188,6 +189,12 @@ class SQLiteStore:
 
     def drop_letters(self, account: str, until: int) -> None:
         self._journal.execute(book.drop_letters(account, until))
+
+    def keep_place(self, place: Place) -> None:
+        self._journal.execute(book.keep_place(place))
+
+    def drop_place(self, account: str) -> None:
+        self._journal.execute(book.drop_place(account))
 
     def note(self, deed: Deed) -> None:
         self._journal.execute(*audit.note(deed))

@@ -86,11 +86,13 @@ class Delivery:
         self._held: dict[Person, int] = {}
         """Who is held back, and how much of what they are owed may go."""
         self._flush_is_due = False
+        self._first = 0
 
     def to_room(self, room: Room, event: Event, without: Sequence[Person] = ()) -> None:
         batch = self._batches.get(room)
         if batch is None:
             batch = self._batches[room] = _Batch(self._render)
+            self._first = self._first or event.id
             self._schedule()
         end = len(batch.events)
         for person in without:
@@ -133,6 +135,9 @@ class Delivery:
         self._held.pop(person, None)
         self._send(person, self._owed.pop(person, []))
 
+    def unsent(self) -> int:
+        return self._first
+
     def forget(self, person: Person) -> None:
         self._owed.pop(person, None)
         self._held.pop(person, None)
@@ -140,6 +145,7 @@ class Delivery:
     def flush(self) -> None:
         """Send what the turn has brought."""
         self._flush_is_due = False
+        self._first = 0
         batches, self._batches = self._batches, {}
         owed, self._owed = self._owed, {}
         for person in self._held:  # even if they are owed nothing yet

@@ -108,17 +108,21 @@ def who(session: "Session", room_name: str = "") -> None:
 
 def _members(session: "Session", room: "Room", title: str) -> Shown:
     found, more = room.roster.first(LISTED)
-    ranks = session.rooms.rights
+    ranks, now = session.rooms.rights, session.rooms.clock()
     return Listing(
-        title, [_marked(person, ranks.rank(person.who.account, room)) for person in found], more
+        title,
+        [_marked(person, ranks.rank(person.who.account, room), now) for person in found],
+        more,
     )
 
 
-def _marked(person: "Person", rank: Rank) -> str:
+def _marked(person: "Person", rank: Rank, now: float) -> str:
     """Give a name as lists show it."""
     marks = [_MARKS[rank]] if rank else []
     if person.away is not None:
         marks.append("away")
+    if person.gone:
+        marks.append(f"gone {max(0, now - person.gone.time):.0f} s")
     return f"{person.name.text} ({', '.join(marks)})" if marks else person.name.text
 
 

@@ -39,10 +39,12 @@ async def nick(session: "Session", text: str) -> None:
 def whois(session: "Session", name: str) -> None:
     person = session.rooms.person(name)
     where = f"in {person.room.name.text}" if person.room else "in no room"
-    connected = in_words(session.rooms.clock() - person.since)
+    now = session.rooms.clock()
+    connected = in_words(now - person.since)
     away = "" if person.away is None else f", away: {person.away}" if person.away else ", away"
+    gone = f", gone for {in_words(now - person.gone.time)}" if person.gone else ""
     known = ", logged in" if person.who.account else ""
-    told = f"{person.name.text} is {where}, connected for {connected}{known}{away}"
+    told = f"{person.name.text} is {where}, connected for {connected}{known}{away}{gone}"
     if session.rank is Rank.SERVER and person.address:
         told += f", from {person.address}"
     session.show(Notice(told))

@@ -44,18 +44,23 @@ def me(session: "Session", text: str) -> None:
 )
 async def tell(session: "Session", name: str, text: str) -> None:
     person = session.rooms.naming.find(name)
-    _tell(session, person.who if person else await _absent(session, name), text)
+    to = person.who if person else await _absent(session, name)
+    if person is None or person.gone:
+        await _refuse_too_many_letters(session, to)
+    _tell(session, to, text)
 
 
 async def _absent(session: "Session", name: str) -> Who:
     """Find someone with an account who is not here."""
-    rooms = session.rooms
-    account = await rooms.accounts.find(name)
+    account = await session.rooms.accounts.find(name)
     if account is None:
         raise ChatError(f"there is nobody called {name}")
-    if len(await rooms.store.letters(account.id)) >= LETTERS:
-        raise ChatError(f"{LETTERS} lines wait for {account.name} already")
     return Who("", account.id, account.name)
+
+
+async def _refuse_too_many_letters(session: "Session", to: Who) -> None:
+    if len(await session.rooms.store.letters(to.identity)) >= LETTERS:
+        raise ChatError(f"{LETTERS} lines wait for {to.name} already")
 
 
 @command(
