@@ -11,7 +11,7 @@ import twisted_chat
 HOUSE = Path(twisted_chat.__file__).parent
 FLOORS = [
     {"chat", "interfaces", "watch"},
-    {"wire", "worker", "notify"},
+    {"wire", "worker", "notify", "link"},
     {"state", "cluster", "accounts"},
     {"assembly"},
     {"doors"},

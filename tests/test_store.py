@@ -1,9 +1,12 @@
-"""What every store does: the same over memory and over a file."""
+"""What every store does: the same over memory, over a file and over Redis."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real import wait_until
+from redis_server import RedisServer
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.selectreactor import SelectReactor
 from zope.interface.verify import verifyObject
 
 from twisted_chat.chat.account import AccountRecord
@@ -11,7 +14,9 @@ from twisted_chat.chat.events import Deed, Emoted, Said, Told, Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.names import Name
 from twisted_chat.interfaces import IHistory, IStore
+from twisted_chat.link import Link, Target
 from twisted_chat.state.memory import MemoryStore
+from twisted_chat.state.redis import RedisStore
 from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import ManualClock, ManualWorker
 
@@ -57,14 +62,60 @@ class Shelf:
     def search(self, *words, room=1, limit=100):
         return [line.id for line in self.answer(self.store.search(room, words, limit))]
 
+    def close(self):
+        closing = ensureDeferred(self.store.close())
+        self.clock.turn()
+        assert closing.called
 
-@pytest.fixture(params=["memory", "sqlite"])
+
+class RedisShelf(Shelf):
+    """The same over a real server, with a reactor of its own that is turned by hand."""
+
+    def __init__(self, server, reactor):
+        server.flushall()
+        self.reactor = reactor
+        # by a name, it would be looked up in a thread, and those need a reactor that runs
+        self.link = Link(reactor, Target(path=server.socket))
+        self.store = RedisStore(
+            reactor, self.link, "one", keep_seconds=1e10, version=lambda: 1_000_000
+        )
+        self.link.start()
+        self.kept = self.store.open()
+        self.store.begin(0)
+        self.until(lambda: server.ask("EXISTS", "tcpchat:scribe"), "a scribe")
+
+    def until(self, condition, what):
+        wait_until(lambda: condition() or self.reactor.iterate(0.01), what)
+
+    def answer(self, asked):
+        answers = []
+        ensureDeferred(asked).addBoth(answers.append)
+        self.until(lambda: answers, "an answer")
+        return answers[0]
+
+    def written(self):
+        self.until(lambda: len(self.store.condition()) == 1, "all to be written")
+        assert self.store.backlog == 0
+
+    def close(self):
+        self.answer(self.store.close())
+        self.answer(self.link.stop())
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server, SelectReactor()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.real)])
 def shelf(request, tmp_path):
-    shelf = Shelf(request.param, tmp_path)
+    if request.param == "redis":
+        shelf = RedisShelf(*request.getfixturevalue("redis"))
+    else:
+        shelf = Shelf(request.param, tmp_path)
     yield shelf
-    closing = ensureDeferred(shelf.store.close())
-    shelf.clock.turn()
-    assert closing.called
+    shelf.close()
 
 
 @pytest.fixture(params=["at once", "later"])
@@ -288,6 +339,7 @@ def test_deeds(shelf):
 def test_deeds_are_bounded(monkeypatch, shelf):
     """The eldest make way."""
     monkeypatch.setattr("twisted_chat.state.audit.DEEDS", 1000)
+    monkeypatch.setattr("twisted_chat.state.redis_scribe.DEEDS", 1000)
     for number in range(1, 1101):
         shelf.store.note(deed(number))
         if number % 100 == 0:

@@ -2,13 +2,14 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat  <-  wire, worker  <-  state, accounts, cluster  <-  assembly
+    interfaces, chat  <-  wire, worker, link  <-  state, accounts, cluster  <-  assembly
                       <-  doors  <-  estate  <-  service, config
                       <-  settings, handover  <-  reload, heir  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``worker``    threads that wait in the reactor's place.
+``link``      the connection to Redis.
 ``state``     what outlives the moment.
 ``accounts``  who people are, and how they prove it.
 ``cluster``   the one order of events, on one node or on many.
