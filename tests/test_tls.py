@@ -1,10 +1,11 @@
 """The same chat over TCP, over a unix socket and over TLS."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doors import SENDQ, Doors
+from doors import SENDQ, Doors, make_certificate
 from real import (
     FAREWELL,
     SECONDS,
@@ -142,3 +143,36 @@ def test_the_farewell(tmp_path):
             peer.close()
         assert chat.exit_code() == 0
     assert not Path(doors.path).exists()
+
+
+def serial(doors: Doors) -> int:
+    """Give the number of the certificate that the port serves."""
+    from cryptography import x509
+
+    peer = doors.chat.connect(**doors.ways("tls"), greeted=False)
+    served = peer.sock.getpeercert(binary_form=True)
+    peer.close()
+    return x509.load_der_x509_certificate(served).serial_number
+
+
+def test_a_renewed_certificate(tmp_path):
+    """SIGHUP has it served to who comes from then on; a wrong one changes nothing."""
+    doors = Doors(tmp_path)
+    with doors.chat as chat:
+        bob = chat.connect(**doors.ways("tls"))
+        first = serial(doors)
+        make_certificate(tmp_path)
+        doors.trust()
+        chat.signal(signal.SIGHUP)
+        chat.wait_for_log("reloaded: certificates")
+        second = serial(doors)
+        assert first != second
+        bob.asks("/version", "> twisted-chat 0.1.0")
+        whole = (tmp_path / "cert.pem").read_bytes()
+        (tmp_path / "cert.pem").write_bytes(whole[:100])
+        chat.signal(signal.SIGHUP)
+        chat.wait_for_log("not reloaded, all stays as it was")
+        assert serial(doors) == second
+        (tmp_path / "cert.pem").write_bytes(whole)
+        chat.signal(signal.SIGHUP)
+        chat.wait_for_log("reloaded: nothing is new")

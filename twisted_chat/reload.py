@@ -43,7 +43,10 @@ class Reload:
         self._chat = chat
         self._started = self._settings = settings
         self._within = within
-        self.parts: list[Callable[[Settings], Change]] = [self._prepare]
+        self.parts: list[Callable[[Settings], Change]] = [
+            self._prepare,
+            self._prepare_certificates,
+        ]
         """Each makes a part of the reload ready, or raises; it changes nothing yet."""
 
     def run(self) -> None:
@@ -80,6 +83,12 @@ class Reload:
             words.append("motd")
         return Change(words, partial(self._obey, settings))
 
+    def _prepare_certificates(self, settings: Settings) -> Change:
+        """Read the certificates of the ports anew."""
+        prepared = [one.prepare_certificate() for one in self._chat.listeners]
+        renewals = [renew for renew in prepared if renew]
+        return Change(["certificates"] if renewals else [], lambda: _do_all(renewals))
+
     def _obey(self, settings: Settings) -> None:
         self._settings = settings
         rooms = self._chat.rooms
@@ -88,6 +97,11 @@ class Reload:
         self._chat.appoint(settings["operator"])
         if isinstance(rooms.store, SQLiteStore):
             rooms.store.keep_for(settings.keep_seconds, settings.keep_lines)
+
+
+def _do_all(tasks: Iterable[Callable[[], None]]) -> None:
+    for do in tasks:
+        do()
 
 
 def differences(

@@ -22,6 +22,7 @@ from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.names import Name
 from twisted_chat.doors.adopting import Adopting
+from twisted_chat.doors.certificates import Renewing
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.estate import Estate
 from twisted_chat.interfaces import IBackplane, IStore
@@ -48,6 +49,7 @@ class Listener(Service):
         self.description = description
         self._factory = factory
         self._inherited: tuple[int, int] | None = None
+        self._renewing: Renewing | None = None
         self.port: IListeningPort | None = None
 
     def inherit(self, descriptor: int, family: int) -> None:
@@ -104,9 +106,21 @@ class Listener(Service):
         if failures:
             failures[0].raiseException()
 
+    def prepare_certificate(self) -> Callable[[], None] | None:
+        """Read the certificate of the port anew; give what has it served, if it is another.
+
+        :raises ValueError: it cannot be used.
+        """
+        try:
+            return self._renewing.prepare() if self._renewing else None
+        except Exception as error:  # each kind of trouble is another
+            raise ValueError(f"{self.description}: {error or type(error).__name__}") from error
+
     def _listener(self) -> Any:
         """Give what listens: the reactor, or one that does so on the socket which was left."""
-        return Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
+        reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
+        self._renewing = Renewing(reactor, self.description)
+        return self._renewing
 
     def _keep(self, port: IListeningPort) -> None:
         self.port = port
