@@ -14,7 +14,7 @@ FLOORS = [
     {"wire", "worker", "notify", "link"},
     {"state", "cluster", "accounts"},
     {"assembly"},
-    {"doors"},
+    {"doors", "node"},
     {"estate"},
     {"service", "config"},
     {"settings", "handover"},

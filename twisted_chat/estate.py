@@ -35,6 +35,8 @@ def gather(
     kept: object,
     ports: Iterable[tuple[str, IListeningPort]],
     protocols: Iterable[ChatProtocol],
+    *,
+    node: object = None,
 ) -> Estate:
     """Put together what is left; nothing may happen from now on.
 
@@ -42,6 +44,7 @@ def gather(
     :param kept: what the store has released.
     :param ports: each with its description.
     :param protocols: those whose connections can be moved.
+    :param node: what the node of a cluster leaves, if this is one.
     """
     descriptors: list[int] = []
     unsent: list[bytes | memoryview] = []
@@ -67,6 +70,7 @@ def gather(
         "since": since,
         "chat": record.to_record(rooms),
         "kept": kept,
+        "node": node,
         "ports": port_records,
         "connections": connections,
     }

@@ -12,6 +12,7 @@ from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.service import ChatService
 from twisted_chat.settings import Settings
+from twisted_chat.state.redis import RedisStore
 from twisted_chat.state.sqlite import SQLiteStore
 
 RELOADED = frozenset({"motd", "keep", "keep-lines", "operator"}).union(
@@ -95,7 +96,7 @@ class Reload:
         rooms.motd = settings.motd
         self._chat.obey(self._within(settings.limits))
         self._chat.appoint(settings["operator"])
-        if isinstance(rooms.store, SQLiteStore):
+        if isinstance(rooms.store, SQLiteStore | RedisStore):
             rooms.store.keep_for(settings.keep_seconds, settings.keep_lines)
 
 

@@ -26,6 +26,7 @@ from twisted_chat.doors.certificates import Renewing
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.estate import Estate
 from twisted_chat.interfaces import IBackplane, IStore
+from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
 
 TICK_SECONDS = 1.0
@@ -144,6 +145,7 @@ class ChatService(MultiService):
         store: IStore | None = None,
         backplane: IBackplane | None = None,
         *,
+        node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
         operators: Sequence[str] = (),
         code: Callable[[], str] = _new_code,
@@ -152,6 +154,7 @@ class ChatService(MultiService):
         :param ports: Twisted server endpoint strings, such as ``tcp:8888``.
         :param store: what keeps history; memory, if left out.
         :param backplane: the order of events; that of a single node, if left out.
+        :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
         :param operators: the names of the accounts of those who run the server.
         :param code: makes what nobody can guess, with which an operator registers.
@@ -163,11 +166,12 @@ class ChatService(MultiService):
         self._turn = end_of_turn(reactor)
         self._stopped = self._is_released = False
         self._estate: Estate | None = None
+        self._node = node
         self.rooms = assemble(
             reactor,
             limits,
-            store=store,
-            backplane=backplane,
+            store=node.store if node else store,
+            backplane=node.backplane if node else backplane,
             turn=self._turn,
             checkers=checkers,
             operators=operators,
@@ -197,11 +201,14 @@ class ChatService(MultiService):
         self._invite_operators(self.rooms.operators.names)
 
     def _restore(self) -> None:
-        if self._estate is None:
-            self.rooms.restore(self.rooms.store.open())
-            return
-        kept = self.rooms.store.open(self._estate.record["kept"])
-        record.from_record(self.rooms, self._estate.record["chat"], kept)
+        left = self._estate.record if self._estate else None
+        kept = self.rooms.store.open(left and left["kept"])
+        if self._node:
+            self._node.start(self.rooms, left and left["node"])
+        elif left:
+            record.from_record(self.rooms, left["chat"], kept)
+        else:
+            self.rooms.restore(kept)
 
     # Going on in another process
 
@@ -238,15 +245,20 @@ class ChatService(MultiService):
             listener.freeze()
         self.factory.freeze()
         await self._commands_are_done()
+        node = await self._node.freeze(self.rooms) if self._node else None
         kept = await self.rooms.store.release()
         self._is_released = True
         for session in self.rooms.sessions.values():
             self.rooms.delivery.settle(session.person)
         open_ports = [(one.description, one.port) for one in self.listeners if one.port]
-        return estates.gather(self.rooms, since, kept, open_ports, self.factory.movable())
+        return estates.gather(
+            self.rooms, since, kept, open_ports, self.factory.movable(), node=node
+        )
 
     def thaw(self) -> None:
         """Go on where `freeze` has stopped."""
+        if self._node:
+            self._node.thaw()
         try:
             if self._is_released:
                 self._is_released = False
@@ -319,7 +331,7 @@ class ChatService(MultiService):
         await gone
         if hurry.active():
             hurry.cancel()
-        await self.rooms.store.close()
+        await (self._node.stop() if self._node else self.rooms.store.close())
         self._turn.close()
 
     def stopService(self) -> "Deferred[None]":

@@ -1,5 +1,6 @@
 """What the chat is told, on the command line and in a file: names, values, and what each takes."""
 
+import re
 from collections.abc import Callable, Sequence
 from getopt import getopt
 from pathlib import Path
@@ -16,9 +17,11 @@ from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.config import WrongValue
+from twisted_chat.link import Target
 
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
+REDIS = "redis://HOST:PORT/DB, rediss://... or unix:///SOCKET"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
 
 T = TypeVar("T")
@@ -48,12 +51,17 @@ class Settings(usage.Options, AuthOptionMixin):
         ["keep", None, "30d", "how long history is kept: 90s, 10m, 2h, 30d"],
         ["keep-lines", None, 1000000, "how many lines of a room are kept"],
         ["replay", None, REPLAYED, "lines of the past that who enters a room is shown"],
+        ["redis", None, None, "redis://HOST:PORT/DB of the cluster that this is a node of"],
+        ["redis-file", None, None, "file with that, if it has a password"],
+        ["node", None, "node", "name of this node of the cluster"],
         ["config", None, None, "file of options; SIGHUP has it read again"],
     ]
     limits: Limits
     keep_seconds: int
     keep_lines: int
     checkers: Sequence[ICredentialsChecker]
+    redis: Target | None
+    """Where the cluster has its Redis; None for a single node."""
     motd: list[str]
     """The lines of the message of the day, safe for terminals."""
 
@@ -127,6 +135,7 @@ class Settings(usage.Options, AuthOptionMixin):
         self["port"] = self["port"] or ["tcp:8888"]
         self._find_files()
         self._read_limits()
+        self._read_cluster()
 
     def _take_file(self) -> None:
         """Take from the file what the command line does not say."""
@@ -172,6 +181,23 @@ class Settings(usage.Options, AuthOptionMixin):
         )
         self.keep_seconds = self._read("keep", duration.parse, "a time such as 10m, 2h or 30d")
         self.keep_lines = self._read("keep-lines", _number(1, 1 << 40), "a number of lines")
+
+    def _read_cluster(self) -> None:
+        self.redis = None
+        option, url = "redis", self["redis"]
+        if self["redis-file"] is not None:
+            option = "redis-file"
+            self[option] = str(self.directory / self[option])
+            url = self._read(option, _secret, "a file with the URL of a Redis server")
+        if url is None:
+            return
+        try:
+            self.redis = Target.parse(url)
+        except ValueError as error:  # which tells no password, as the URL may
+            raise usage.UsageError(f"--{option}: {error}. takes {REDIS}") from None
+        if self["state"] is not None:
+            _refuse("state", self["state"], "is not for a node of a cluster: Redis keeps it all")
+        self._read("node", _node, "1 to 32 letters, digits and dashes")
 
     def _read(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
         try:
@@ -237,6 +263,16 @@ def _flood(text: str) -> tuple[float, int] | None:
     if not 0.1 <= float(rate) <= 1e9 or not 3 <= int(burst) <= 1e9:
         raise ValueError
     return float(rate), int(burst)
+
+
+def _secret(name: str) -> str:
+    return Path(name).read_text("utf-8").strip()
+
+
+def _node(name: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9-]{1,32}", name):
+        raise ValueError
+    return name
 
 
 def _motd(path: Path) -> list[str]:

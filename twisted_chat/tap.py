@@ -27,6 +27,7 @@ from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.handover import Handover, Inheritance
 from twisted_chat.interfaces import IStore
+from twisted_chat.node import Node
 from twisted_chat.notify import Notifier, crowd
 from twisted_chat.reload import Reload
 from twisted_chat.service import ChatService
@@ -74,7 +75,8 @@ class Options(Settings):
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
             for port in self["port"]:
                 _check_port(port)
-            _check_state(self["state"] or STATE)
+            if self.redis is None:
+                _check_state(self["state"] or STATE)
         print("tcpchat: all is well")  # noqa: T201
         raise SystemExit(0)
 
@@ -98,6 +100,7 @@ class ChatProcess(ChatService):
             options["port"],
             options.limits,
             _store(reactor, options),
+            node=_node(reactor, options),
             checkers=options.checkers,
             operators=options["operator"],
         )
@@ -306,12 +309,25 @@ def _check_state(state: str) -> None:
 
 def _store(reactor: Any, options: Options) -> IStore | None:
     """Make the store that the options name; None for memory.  It is opened later."""
-    if options["state"] == ":memory:":
+    if options["state"] == ":memory:" or options.redis:
         return None
     return SQLiteStore(
         reactor,
         # relative, if it is by default: to the directory in which twistd runs by then
         Path(options["state"] or STATE),
+        keep_seconds=options.keep_seconds,
+        keep_lines=options.keep_lines,
+    )
+
+
+def _node(reactor: Any, options: Options) -> Node | None:
+    """Make the node that the options name; None for a chat of its own."""
+    if options.redis is None:
+        return None
+    return Node(
+        reactor,
+        options.redis,
+        options["node"],
         keep_seconds=options.keep_seconds,
         keep_lines=options.keep_lines,
     )

@@ -186,6 +186,34 @@ class SetUp(Event):
 
 
 @dataclass(slots=True)
+class Reaped(Event):
+    """A node is no more, nor anyone's connection to it; some people at a time are seen to."""
+
+    node: str
+    """What the ids of its connections begin with."""
+    grace: float
+    """As `Lost` has it."""
+    by: str = ""
+    """The node that goes on with the next of them; empty for whichever node was first."""
+
+
+@dataclass(slots=True)
+class Returned(Event):
+    """Someone is here still, or again, whose node had to begin anew."""
+
+    since: float
+    address: str
+    away: str | None
+    number: int
+    """As `Person` has it, of who has no name of their own."""
+    settings: dict[str, Any]
+    connection: str
+    room: int
+    """The id of the room in which they were; 0 if in none."""
+    room_name: str
+
+
+@dataclass(slots=True)
 class Forgot(Event):
     """Someone had everything erased that they have said."""
 

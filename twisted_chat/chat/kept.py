@@ -121,6 +121,10 @@ class KeptRooms:
             if taken and fold(taken) != name.fold:
                 raise ChatError(f'"{name.text}" looks like "{taken}", which is taken')
 
+    def asleep(self) -> tuple[KeptRoom, ...]:
+        """Give those that are dormant."""
+        return (*self._dormant.values(), *self._owned.values())
+
     def owned_by(self, account: str) -> int:
         """Tell how many rooms belong to an account."""
         return self._owns[account]

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.account import account_id
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Resumed
+from twisted_chat.chat.events import ChatError, Event, LoggedIn, LoggedOut, Notice, Resumed
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
+    from twisted_chat.chat.session import Session
 
 ELSEWHERE = "you have logged in elsewhere, and go on there. goodbye"
 
@@ -59,9 +60,7 @@ class Logins:
             self._take_over(person, earlier, event)
             return
         name = Name.of(event.name)
-        for holder in self._rooms.naming.holders(name):
-            if holder is not person:
-                self._make_way(holder, event)
+        self.make_way(name, event, person)
         self._people[event.account] = person
         person.who = person.who._replace(account=event.account)
         self._rooms.rename(person, name, event)
@@ -88,10 +87,22 @@ class Logins:
         if person.who.account:
             self._people.pop(person.who.account, None)
 
-    def _make_way(self, guest: Person, event: LoggedIn) -> None:
-        self._rooms.rename(guest, None, event)
-        words = f"that name belongs to an account. you are {guest.name.text} now"
-        self._rooms.delivery.to_person(guest, Notice(words))
+    def make_way(self, name: Name, event: Event, own: Person | None = None) -> None:
+        """Have a name free, as part of ``event``, for who has an account of that name.
+
+        :param own: who that is, if they may have it already.
+        """
+        for guest in self._rooms.naming.holders(name):
+            if guest is own:
+                continue
+            self._rooms.rename(guest, None, event)
+            words = f"that name belongs to an account. you are {guest.name.text} now"
+            self._rooms.delivery.to_person(guest, Notice(words))
+
+    def move_on(self, session: "Session") -> None:
+        """End a connection in whose place another one has gone on."""
+        self._rooms.sessions.pop(session.id, None)
+        session.give_way(ELSEWHERE)
 
     def _take_over(self, newcomer: Person, earlier: Person, event: LoggedIn) -> None:
         """Have the newcomer's connection go on as the person who is here already."""

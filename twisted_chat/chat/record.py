@@ -27,6 +27,8 @@ def to_record(rooms: "Rooms") -> dict[str, Any]:
         "version": VERSION,
         "last_id": rooms.backplane.last,
         "started": rooms.started,
+        "incarnation": rooms.incarnation,
+        "arrivals": rooms.arrivals,
         "people": [_person_record(person) for person in rooms.people.values()],
         "rooms": [_room_record(room) for room in rooms.rooms.values()],
     }
@@ -48,6 +50,7 @@ def from_record(rooms: "Rooms", record: Mapping[str, Any], kept: Kept) -> None:
     rooms.restore(kept._replace(rooms=asleep, places=()))
     rooms.backplane.resume(record["last_id"])
     rooms.started = record["started"]
+    rooms.incarnation, rooms.arrivals = record["incarnation"], record["arrivals"]
     for one in record["rooms"]:
         rooms.reopen(_room(one), [rooms.people[id_] for id_ in one["members"]])
 

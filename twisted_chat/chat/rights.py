@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from twisted_chat.chat.acts import Act, Appointed, Invited, Kicked, Sanctioned
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Emoted, Joined, Said, TopicSet
+from twisted_chat.chat.events import ChatError, Emoted, Joined, Returned, Said, TopicSet
+from twisted_chat.chat.kept import KeptRoom
 from twisted_chat.chat.limits import ROLES, ROOMS_OWNED, SANCTIONS
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
@@ -140,6 +141,22 @@ class Rights:
             raise ChatError(f"{name} has a key. usage: /join ROOM_NAME KEY")
         if charter.key and not compare_digest(charter.key, event.key):
             raise ChatError(f"that is not the key of {name}")
+
+    def admit_return(
+        self, person: Person, name: str, room: Room | KeptRoom, event: Returned
+    ) -> None:
+        """Check whether someone may be again in a room of that name, in which they were.
+
+        :raises ChatError: they may not.
+        """
+        if room.id != event.room:
+            joined = Joined(person.who, 0, name)
+            joined.time = event.time
+            self.admit_joined(joined, name, room.charter)
+            return
+        ban = room.charter.against(person, "ban", event.time)
+        if ban and self.rank(person.who.account, self.scope(room.id)) is Rank.MEMBER:
+            raise ChatError(f"you are banned from {name}{details(ban, event.time)}")
 
     def admit_login(self, account: str, now: float) -> None:
         """Check whether an account may log in.

@@ -1,7 +1,6 @@
 """The registry of rooms and people, and the one place where either changes."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from itertools import count
 from typing import Any
 
 from twisted_chat.chat import names
@@ -22,9 +21,11 @@ from twisted_chat.chat.events import (
     Lost,
     Notice,
     Quit,
+    Reaped,
     Refusal,
     Renamed,
     Resumed,
+    Returned,
     Said,
     SetUp,
     Shown,
@@ -44,6 +45,7 @@ from twisted_chat.chat.order import Order
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.places import Places
 from twisted_chat.chat.private import PrivateLines
+from twisted_chat.chat.reunion import Reunion, node_of
 from twisted_chat.chat.rights import Rights
 from twisted_chat.chat.room import Room
 from twisted_chat.chat.roomtable import RoomTable
@@ -90,12 +92,23 @@ class Rooms:
         self.limits = limits or Limits()
         self.commands = commands
         self.version = version
+        self.incarnation = incarnation
         self.motd: list[str] = []
         self.started = clock()
-        self.people: dict[str, Person] = {}
         self.sessions: dict[str, Session] = {}
         """The people who are on this node, by the id of the person."""
-        self.table = RoomTable(store)
+        self.reunion = Reunion(self)
+        self.arrivals = 0
+        """How many have come to this incarnation."""
+        self.forget_all()
+        backplane.subscribe(self.admit, self.apply)
+
+    # Beginning, and going on
+
+    def forget_all(self) -> None:
+        """Know nothing of the chat, as in the beginning; who is connected here stays so."""
+        self.people: dict[str, Person] = {}
+        self.table = RoomTable(self.store)
         self.rooms, self.roster, self.kept = (
             self.table.by_id,
             self.table.roster,
@@ -108,7 +121,6 @@ class Rooms:
         self.logins = Logins(self)
         self.rights = Rights(self)
         self.order = Order(self)
-        self._person_ids = (f"{incarnation}.{number}" for number in count(1))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
             Emoted: self._said,
@@ -118,6 +130,8 @@ class Rooms:
             Lost: self.places.lost,
             SetUp: self.places.set_up,
             Elapsed: self._elapsed,
+            Reaped: self.reunion.reaped,
+            Returned: self.reunion.returned,
             Joined: self._joined,
             Left: self._left,
             Renamed: self._renamed,
@@ -129,9 +143,6 @@ class Rooms:
             Forgot: self._forgot,
             **self.order.appliers,
         }
-        backplane.subscribe(self.admit, self.apply)
-
-    # Beginning, and going on
 
     def restore(self, kept: Kept) -> None:
         """Go on from what is left of an earlier process."""
@@ -154,12 +165,13 @@ class Rooms:
         """Have a room in use that was in use in an earlier process, by those who were in it."""
         self.table.reopen(room)
         for person in members:
-            self._add_member(room, person)
+            self.add_member(room, person)
 
     def dismiss_absent(self) -> None:
         """Have those gone who were here in an earlier process, and have no connection now."""
         for person in list(self.people.values()):
-            if person.who.person not in self.sessions and person.gone is None:
+            is_ours = node_of(person.connection) == self.incarnation
+            if is_ours and person.who.person not in self.sessions and person.gone is None:
                 self.lose(person, person.settings, self.backplane.last)
 
     def lose(self, person: Person, settings: dict[str, Any], seen: int) -> None:
@@ -174,6 +186,7 @@ class Rooms:
     def tick(self) -> None:
         """Have that be over which was to last until now; called every second or so."""
         now = self.clock()
+        self.reunion.tick(now)
         if self.places.is_one_over(now) or self.kept.is_one_over(now):
             self.backplane.publish(Elapsed(NOBODY))
 
@@ -239,7 +252,8 @@ class Rooms:
 
     def new_id(self) -> str:
         """Give an id for someone new."""
-        return next(self._person_ids)
+        self.arrivals += 1
+        return f"{self.incarnation}.{self.arrivals}"
 
     def close(self, farewell: str) -> None:
         """Send everybody on this node away, without a word to them about each other."""
@@ -311,7 +325,7 @@ class Rooms:
         room = self.table.find(event.name) or self._make_room(event)
         event.room = room.id
         self.delivery.to_room(room, event)
-        self._add_member(room, person)
+        self.add_member(room, person)
         self.delivery.enter(room, person)
 
     def _left(self, event: Left) -> None:
@@ -405,7 +419,8 @@ class Rooms:
             self.kept.keep(room)
         return room
 
-    def _add_member(self, room: Room, person: Person) -> None:
+    def add_member(self, room: Room, person: Person) -> None:
+        """Have someone in a room, as part of an event."""
         room.members[person.who.person] = person
         room.roster.add(person)
         person.room = room
