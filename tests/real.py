@@ -297,6 +297,7 @@ class Chat(Process):
         ports: Sequence[str] = (ANYWHERE,),
         descriptors: int = 0,
         warm: bool = True,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Start it, and wait until people can come.
 
@@ -305,6 +306,7 @@ class Chat(Process):
         :param descriptors: that it may have; 0 for as many as we may.
         :param warm: whether someone comes and goes at once: what is made for the first
             connection is there from then on, and descriptors can be counted.
+        :param prefix: of the command, which it runs.
         """
         self.directory = directory
         self._earlier = 0
@@ -315,6 +317,7 @@ class Chat(Process):
             command += ["--port", one]
         if descriptors:
             command[:0] = [sys.executable, "-c", _WITH_DESCRIPTORS, str(descriptors)]
+        command[:0] = prefix
         self.output = directory / "output"
         with self.output.open("wb") as output:
             super().__init__(

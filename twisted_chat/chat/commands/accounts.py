@@ -123,7 +123,11 @@ async def _missed(session: "Session", room: int, gone: Gone, begin: int) -> list
     except Exception as error:  # or the room would never be shown again
         session.rooms.trouble(error)
         return [Notice("what was said meanwhile cannot be read now")]
-    missed = session.heeded(line for line in lines if gone.seen < line.id < begin)
+    missed = session.heeded(
+        line
+        for line in lines
+        if gone.seen < line.id < begin and line.who.identity != session.who.identity
+    )
     span = in_words(session.rooms.clock() - gone.time)
     if not missed:
         return [Notice(f"you were gone for {span}, and missed nothing")]

@@ -1,0 +1,425 @@
+"""Many nodes, one chat: real processes, and a real Redis server that comes and goes."""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import LEASE, Cluster, drain, eventually
+from real import WELCOME, Chat, Peer, wait_until
+
+pytestmark = [pytest.mark.real, pytest.mark.long]
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Iterator[Cluster]:
+    with Cluster(tmp_path) as cluster:
+        yield cluster
+
+
+def enters(node: Chat, name: str, room: str = "tea") -> Peer:
+    """Have someone enter a room, and read what that brings."""
+    peer = node.connect(greeted=False)
+    peer.say(f"/nick {name}", f"/join {room}")
+    while not peer.read().startswith("> here: "):
+        pass
+    return peer
+
+
+def registers(node: Chat, name: str) -> Peer:
+    peer = enters(node, name)
+    peer.say(f"/register {PASSWORD}")
+    while "brings you back" not in peer.read():
+        pass
+    return peer
+
+
+class Talker:
+    """Says numbered lines at a pace, in a thread, and keeps what all of the others say."""
+
+    def __init__(self, node: Chat, name: str, rate: float) -> None:
+        self.name, self._rate = name, rate
+        self._peer = enters(node, name)
+        self.heard: list[str] = []
+        self.said = 0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=run) for run in (self._talk, self._listen)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def _talk(self) -> None:
+        while not self._stop.wait(1 / self._rate):
+            self._peer.say(f"{self.name} {self.said}")
+            self.said += 1
+
+    def _listen(self) -> None:
+        while True:
+            line = self._peer.read()
+            if line.startswith("> twisted-chat"):
+                return
+            self.heard.append(line)
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._stop.set()
+        self._threads[0].join()
+
+    def finish(self) -> None:
+        """Hear everything to the end."""
+        self._peer.say("/version")
+        self._threads[1].join()
+
+    def lines(self, of: str) -> list[int]:
+        """Give the numbers of the lines that somebody has said, as they were heard."""
+        said = re.compile(rf"> {of}: {of} (\d+)")
+        return [int(found[1]) for line in self.heard if (found := said.fullmatch(line))]
+
+
+def in_one_order(talkers: list[Talker]) -> None:
+    """See that all have heard the lines of any two in one order."""
+    said = re.compile(r"> (\w+): \1 \d+")
+    orders = [[line for line in talker.heard if said.fullmatch(line)] for talker in talkers]
+    for one, mine in zip(talkers, orders, strict=True):
+        for other, theirs in zip(talkers, orders, strict=True):
+            left = [line for line in mine if not line.startswith(f"> {other.name}:")]
+            right = [line for line in theirs if not line.startswith(f"> {one.name}:")]
+            assert left == right
+
+
+def test_a_conversation(cluster):
+    """Rooms, names, private lines and accounts are one, whichever node one is on."""
+    a, b, c = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    cyd = c.connect(greeted=False)
+    cyd.expect(WELCOME.format("anonymous"))
+    cyd.asks("/nick ann", 'err: "ann" is taken')
+    cyd.asks("/nick cyd", "> all right, I will call you cyd")
+    cyd.asks("/rooms", "> available rooms: tea")
+    cyd.asks("/who tea", "> in tea: ann, bob")
+    ann.say("hello", "/tell cyd hi", "/topic leaves")
+    ann.expect("> [you -> cyd] hi", "> ann set the topic: leaves")
+    bob.expect("> ann: hello", "> ann set the topic: leaves")
+    cyd.expect("> [ann -> you] hi")
+    cyd.asks("/reply yes", "> [you -> ann] yes")
+    ann.expect("> [cyd -> you] yes")
+    cyd.asks("/join tea", "> welcome to tea", "> topic: leaves", "> here: ann, bob, cyd")
+    ann.say("/history")
+    assert [ann.read()[-11:], ann.read()[-11:]] == ["oined the room"[-11:], "] ann: hello"[-11:]]
+    bob.expect("> cyd joined the room")
+    bob.say("/quit")
+    bob.expect_end("> sad to see you go =(")
+    cyd.expect("> bob has left the room")
+
+
+def test_accounts_order_and_grace_across_nodes(cluster):
+    """Who logs in elsewhere goes on there; who is kicked or gone is so on all nodes."""
+    a, b, c = cluster.nodes
+    ann, bob = registers(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    again = c.connect(greeted=False)
+    again.read()
+    again.asks(f"/login ann {PASSWORD}", "> welcome back, ann. you are logged in, in tea")
+    ann.expect_end("err: you have logged in elsewhere, and go on there. goodbye")
+    again.say("here now")
+    bob.expect("> ann: here now")
+    again.reset()
+    wait_until(lambda: gone(bob), "a place that is kept")
+    bob.say("missed")
+    drain(bob)
+    back = a.connect(greeted=False)
+    back.read()
+    back.asks(f"/login ann {PASSWORD}", "> welcome back, ann. you are logged in, in tea")
+    assert back.read().endswith("and missed 1 line:")
+    assert back.read().endswith("] bob: missed")
+
+
+def gone(peer: Peer) -> bool:
+    """Tell whether somebody in the room is marked as gone."""
+    peer.say("/who")
+    return "gone" in peer.read()
+
+
+@pytest.fixture
+def lasting(tmp_path) -> Iterator[Cluster]:
+    """Give a cluster whose Redis keeps what it has on disk."""
+    with Cluster(tmp_path, appendonly=True) as cluster:
+        yield cluster
+
+
+def test_redis_is_killed_under_load(lasting, capsys):
+    """It is away for three seconds: every node shows every line, once, in the same order."""
+    cluster = lasting
+    talkers = [Talker(node, name, 500) for node, name in zip(cluster.nodes, "xyz", strict=True)]
+    for talker in talkers:
+        talker.start()
+    wait_until(lambda: all(len(one.heard) > 200 for one in talkers), "a conversation")
+    cluster.redis.kill()
+    time.sleep(3)  # what is tested is an absence of that length
+    cluster.redis.start()
+    before = [len(one.heard) for one in talkers]
+    wait_until(
+        lambda: all(
+            len(one.heard) > so_far + 1000 for one, so_far in zip(talkers, before, strict=True)
+        ),
+        "the conversation to go on",
+    )
+    for talker in talkers:
+        talker.stop()
+    for talker in talkers:
+        for other in talkers:
+            if other is not talker:
+                wait_until(
+                    lambda one=talker, other=other: len(one.lines(other.name)) >= other.said,
+                    "the last line",
+                )
+    for talker in talkers:
+        talker.finish()
+    for talker in talkers:
+        assert not [line for line in talker.heard if line.startswith("err:")]
+        for other in talkers:
+            if other is not talker:
+                assert talker.lines(other.name) == list(range(other.said))
+    in_one_order(talkers)
+    with capsys.disabled():
+        print(f"\n{sum(one.said for one in talkers)} lines, none lost, doubled or reordered")
+
+
+def test_a_node_is_killed(cluster):
+    """Its names are free when its lease is over, and each of its people leaves once."""
+    a, b, c = cluster.nodes
+    ann, dot = enters(a, "ann"), registers(a, "dot")
+    bob, cyd = enters(b, "bob"), enters(c, "cyd")
+    bob.expect("> cyd joined the room")
+    a.signal(signal.SIGKILL)
+    bob.asks("/nick ann", 'err: "ann" is taken')
+    bob.expect("> ann has left the room")
+    cyd.expect("> ann has left the room")
+    wait_until(lambda: gone(cyd), "a place that is kept")
+    bob.asks("/nick ann", "> all right, I will call you ann")
+    back = b.connect(greeted=False)
+    back.read()
+    back.asks(f"/login dot {PASSWORD}", "> welcome back, dot. you are logged in, in tea")
+    assert "left" not in "".join(rest(bob) + rest(cyd))
+    assert dot is not ann
+
+
+def rest(peer: Peer) -> list[str]:
+    """Read what has come, up to the answer to a question."""
+    peer.say("/version")
+    lines = []
+    while not (line := peer.read()).startswith("> twisted-chat "):
+        lines.append(line)
+    return lines
+
+
+def test_a_node_is_paused_for_too_long(cluster):
+    """It is fenced: no line of it is doubled, and whoever has lost a name is told and renamed."""
+    a, b, _ = cluster.nodes
+    ann, eve = enters(a, "ann"), enters(a, "eve")
+    bob = enters(b, "bob")
+    drain(ann), drain(eve)
+    a.signal(signal.SIGSTOP)
+    ann.say("while it was away")
+    seen = [bob.read() for _ in range(2)]
+    assert sorted(seen) == ["> ann has left the room", "> eve has left the room"]
+    bob.asks("/nick ann", "> all right, I will call you ann")
+    bob.say("meanwhile")
+    a.signal(signal.SIGCONT)
+    told = [ann.read() for _ in range(2)]
+    assert [line for line in told if "somebody else" in line] == [
+        "> ann is somebody else by now. you are anonymous"
+    ]
+    eventually(bob, "/who", "> here: ann, anonymous, eve")
+    eve.say("back")
+    while (line := bob.read()) != "> eve: back":
+        assert "while it was away" not in line or line == "> anonymous: while it was away"
+    shown = rest(eve)
+    assert sum("meanwhile" in line for line in shown) <= 2
+    eventually(eve, "/who", "> here: ann, anonymous, eve")
+
+
+def test_redis_is_away_for_longer(tmp_path):
+    """People stay, are told once, are refused what they say, and told when it is over."""
+    with Cluster(tmp_path, 2, lease=30, appendonly=True) as cluster:
+        a, b = cluster.nodes
+        ann, bob = enters(a, "ann"), enters(b, "bob")
+        ann.expect("> bob joined the room")
+        cluster.redis.kill()
+        ann.expect("> link lost: lines are not going out")
+        bob.expect("> link lost: lines are not going out")
+        ann.asks("hello?", "err: not sent: link lost")
+        ann.asks("/join den", "err: not sent: link lost")
+        ann.asks("/who", "> here: ann, bob")
+        ann.asks("/version", "> twisted-chat 0.1.0")
+        cyd = enters_quits(b)
+        assert cyd
+        cluster.redis.start()
+        for peer in (ann, bob):
+            while peer.read() != "> the link is back: lines are going out again":
+                pass
+        eventually(ann, "/who", "> here: ann, bob")
+        eventually(bob, "/who", "> here: ann, bob")
+        ann.say("there you are")
+        while bob.read() != "> ann: there you are":
+            pass
+
+
+def enters_quits(node: Chat) -> bool:
+    """Have someone come while nothing goes, and go again."""
+    peer = node.connect(greeted=False)
+    peer.say("/quit")
+    peer.close()
+    return True
+
+
+def test_redis_is_emptied(cluster):
+    """Rooms, topics and names stay, for the nodes know them; new people are told apart."""
+    a, b, c = cluster.nodes
+    ann, bob, cyd = enters(a, "ann"), enters(b, "bob"), enters(c, "cyd")
+    ann.say("/topic leaves")
+    cyd.expect("> ann set the topic: leaves")
+    cluster.redis.flushall()
+    for node in cluster.nodes:
+        node.wait_for_log("this node begins anew")
+        node.wait_for_log("takes part, beside", 2)
+    for peer in (ann, bob, cyd):
+        eventually(peer, "/who", "> here: ann, bob, cyd")
+    assert not [line for line in rest(bob) if "joined" in line or "left" in line]
+    ann.say("still here")
+    while bob.read() != "> ann: still here":
+        pass
+    eventually(cyd, "/topic", "> topic: leaves")
+    dot = c.connect(greeted=False)
+    dot.read()
+    dot.asks("/nick bob", 'err: "bob" is taken')
+
+
+def test_redis_has_lost_its_tail(tmp_path):
+    """An append-only file that was cut off: the nodes notice, and agree again."""
+    with Cluster(tmp_path, 3, appendonly=True) as cluster:
+        peers = [enters(node, name) for node, name in zip(cluster.nodes, "xyz", strict=True)]
+        for number in range(20):
+            peers[0].say(f"/topic {number}")
+        peers[2].say("/version")
+        while "twisted-chat" not in peers[2].read():
+            pass
+        eventually(peers[2], "/topic", "> topic: 19")
+        cluster.redis.kill()
+        cut_off(tmp_path / "redis")
+        cluster.redis.start()
+        for peer in peers:
+            eventually(peer, "/who", "> here: x, y, z")
+        peers[1].say("/topic anew")
+        for peer in peers:
+            eventually(peer, "/topic", "> topic: anew")
+
+
+def cut_off(directory: Path) -> None:
+    """Cut the tail off a file to which Redis appends, at the end of some command."""
+    [file] = [*directory.glob("appendonly.aof"), *directory.glob("appendonlydir/*.incr.aof")]
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.rindex(b"*3\r\n", 0, len(whole) - 2000)])
+
+
+def test_foreign_entries(cluster):
+    """What none of us has written to the stream is ignored, however large."""
+    a, b, _ = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    cluster.redis.ask("XADD", "tcpchat:events", "*", "foreign", "entry")
+    ann.say("one")
+    bob.expect("> ann: one")
+    [[top, _]] = cluster.redis.ask("XREVRANGE", "tcpchat:events", "+", "-", "COUNT", 1)
+    number = int(top.partition(b"-")[0])
+    cluster.redis.ask("XADD", "tcpchat:events", f"{number + 1}-0", "foreign", "entry")
+    ann.say("two")
+    bob.expect("> ann: two")
+    b.wait_for_log("is not ours, and ignored")
+    [node, *_] = cluster.redis.ask("HKEYS", "tcpchat:nodes")
+    huge = {"i": node.decode(), "s": 9, "t": 0, "p": number + 2, "k": "p", "e": "x" * 1_000_000}
+    pairs = [word for pair in huge.items() for word in pair]
+    cluster.redis.ask("XADD", "tcpchat:events", f"{number + 3}-0", *pairs)
+    ann.say("three")
+    bob.expect("> ann: three")
+    b.wait_for_log("an entry of the stream is ignored: an entry of 1000000 bytes")
+    assert "begins anew" not in a.log() + b.log()
+
+
+def test_eight_reapers(tmp_path):
+    """However many notice that a node is gone, its people leave once."""
+    with Cluster(tmp_path, 8) as cluster:
+        ann = enters(cluster.nodes[0], "ann")
+        peers = [enters(node, f"p{number}") for number, node in enumerate(cluster.nodes[1:])]
+        for peer in peers:
+            drain(peer)
+        cluster.nodes[0].signal(signal.SIGKILL)
+        for peer in peers:
+            peer.expect("> ann has left the room")
+        for peer in peers:
+            assert rest(peer) == []
+        gone_entries = [
+            entry
+            for entry in cluster.redis.ask("XRANGE", "tcpchat:events", "-", "+")
+            if b"gone" in entry[1]
+        ]
+        assert len(gone_entries) == 1
+        assert ann
+
+
+def test_a_node_is_renewed(cluster):
+    """SIGUSR2 for a node of a cluster: it goes on as the incarnation that it is."""
+    a, b, _ = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    ann.send(b"half a ")
+    a.signal(signal.SIGUSR2)
+    bob.say("meanwhile")
+    a.wait_for_log("went on with 1 connections")
+    ann.expect("> bob: meanwhile")
+    ann.send(b"line\r\n")
+    bob.expect("> ann: half a line")
+    bob.say("after")
+    ann.expect("> bob: after")
+    time.sleep(2 * LEASE)  # for nobody is to be reaped
+    assert rest(bob) == []
+    cyd = enters(a, "cyd")
+    bob.expect("> cyd joined the room")
+    assert cyd
+
+
+def test_a_node_stops_in_order(cluster):
+    """Its people leave at once, and the others need not wait for the lease."""
+    a, b, _ = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    a.signal(signal.SIGTERM)
+    bob.expect("> ann has left the room")
+    assert a.exit_code() == 0
+    entries = cluster.redis.ask("HKEYS", "tcpchat:nodes")
+    assert len(entries) == 2
+
+
+def test_latency(cluster, capsys):
+    """From say to shown on another node, at 300 lines a second: measured and printed."""
+    a, b, _ = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.expect("> bob joined the room")
+    times = []
+    for number in range(600):
+        begin = time.perf_counter()
+        ann.say(f"line {number}")
+        bob.expect(f"> ann: line {number}")
+        times.append(time.perf_counter() - begin)
+        time.sleep(max(0, 1 / 300 - times[-1]))  # a pace
+    times.sort()
+    with capsys.disabled():
+        p50, p99 = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
+        print(f"\nsay to shown across nodes: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
