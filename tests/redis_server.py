@@ -94,12 +94,16 @@ class RedisServer:
         login = f":{self._password}@" if self._password else ""
         return f"redis://{login}127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it, again on the same port and with what it has kept, and wait for it."""
+    def start(self, behind: int = 0) -> None:
+        """Start it, again on the same port and with what it has kept, and wait for it.
+
+        :param behind: seconds by which its clock is behind.
+        """
+        clock = [need("faketime"), "-f", f"-{behind}s"] if behind else []
         with (self.directory / "log").open("ab") as log:
             self._process = Process(
                 subprocess.Popen(
-                    [redis_program(), str(self._file)],
+                    [*clock, redis_program(), str(self._file)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

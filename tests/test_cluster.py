@@ -315,6 +315,9 @@ def test_redis_has_lost_its_tail(tmp_path):
         cluster.redis.kill()
         cut_off(tmp_path / "redis")
         cluster.redis.start()
+        for node in cluster.nodes:
+            node.wait_for_log("this node begins anew, for")
+            node.wait_for_log("takes part, beside", 2)
         for peer in peers:
             eventually(peer, "/who", "> here: x, y, z")
         peers[1].say("/topic anew")
@@ -323,10 +326,30 @@ def test_redis_has_lost_its_tail(tmp_path):
 
 
 def cut_off(directory: Path) -> None:
-    """Cut the tail off a file to which Redis appends, at the end of some command."""
+    """Cut the tail off a file to which Redis appends: the last entries of the stream, in a word."""
     [file] = [*directory.glob("appendonly.aof"), *directory.glob("appendonlydir/*.incr.aof")]
     whole = file.read_bytes()
-    file.write_bytes(whole[: whole.rindex(b"*3\r\n", 0, len(whole) - 2000)])
+    end = len(whole)
+    for _ in range(5):
+        end = whole.rindex(b"XADD", 0, end)
+    file.write_bytes(whole[:end])
+
+
+def test_redis_goes_on_with_a_clock_that_is_behind(lasting):
+    """Ids do not go by the clock: what is said then comes after what was said before."""
+    cluster = lasting
+    a, b, _ = cluster.nodes
+    ann, bob = enters(a, "ann"), enters(b, "bob")
+    ann.say("before")
+    bob.expect("> ann: before")
+    cluster.redis.kill()
+    cluster.redis.start(behind=3600)
+    ann.say("after")
+    bob.expect("> ann: after")
+    bob.say("/history 2")
+    assert [bob.read()[-13:], bob.read()[-12:]] == ["] ann: before", "] ann: after"]
+    bob.asks("/nick bobby", "> all right, I will call you bobby")
+    assert "begins anew" not in a.log() + b.log()
 
 
 def test_foreign_entries(cluster):

@@ -415,13 +415,16 @@ class RedisBackplane:
         self._flush_soon()
 
     async def _append(self, batch: list[Outgoing]) -> int:
-        word, accepted = await self._stream.append(
+        seen = self.last
+        word, accepted, newest = await self._stream.append(
             self._epoch, self.incarnation, self._lease, self.last, batch
         )
         if word == "fenced":
             self._trouble = _DroppedOutError("its lease was over")
         elif word == "emptied":
             self._trouble = _DroppedOutError("Redis has lost everything")
+        elif newest < seen:
+            self._trouble = _DroppedOutError("Redis has lost what came last")
         return accepted
 
     async def _reconcile(self) -> None:

@@ -71,16 +71,18 @@ class Stream:
 
     async def append(
         self, epoch: bytes, node: str, lease: float, seen: int, events: Sequence[Any]
-    ) -> tuple[str, int]:
+    ) -> tuple[str, int, int]:
         """Append events, each once, and renew the lease; both links raise what `Link.run` does.
 
-        :returns: ``ok`` and the number of the last that was accepted, or ``fenced`` or ``emptied``.
+        :returns: ``ok``, the number of the last that was accepted, and the id of the newest
+            entry; or ``fenced`` or ``emptied``, and nothing.
         """
         words: list[Any] = [epoch, node, round(lease * 1000), seen, ENTRIES]
         for one in events:
             words += [one.number, CLAIMED if one.claim else PUBLISHED, one.data]
         word, *rest = await self._link.run(self._append, (), words)
-        return word.decode(), int(rest[0]) if rest else 0
+        accepted, newest = map(int, rest or (0, 0))
+        return word.decode(), accepted, newest
 
     async def register(self, epoch: str, node: str, lease: float, seen: int) -> Registered:
         """Have a node take part.
