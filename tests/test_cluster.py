@@ -189,7 +189,7 @@ def test_redis_is_killed_under_load(lasting, capsys):
                 assert talker.lines(other.name) == list(range(other.said))
     in_one_order(talkers)
     with capsys.disabled():
-        print(f"\n{sum(one.said for one in talkers)} lines, none lost, doubled or reordered")
+        print(f"\n{sum(one.said for one in talkers)} lines, none lost, doubled or reordered")  # noqa: T201
 
 
 def test_a_node_is_killed(cluster):
@@ -445,4 +445,4 @@ def test_latency(cluster, capsys):
     times.sort()
     with capsys.disabled():
         p50, p99 = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
-        print(f"\nsay to shown across nodes: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+        print(f"\nsay to shown across nodes: p50 {p50:.2f} ms, p99 {p99:.2f} ms")  # noqa: T201

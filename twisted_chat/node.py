@@ -6,7 +6,9 @@ from typing import Any
 
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.rooms import Rooms
-from twisted_chat.cluster.redis import LEASE_SECONDS, RedisBackplane
+from twisted_chat.cluster.membership import LEASE_SECONDS
+from twisted_chat.cluster.redis import RedisBackplane
+from twisted_chat.cluster.stream import Stream
 from twisted_chat.link import Link, Target
 from twisted_chat.state.redis import KEEP_LINES, KEEP_SECONDS, RedisStore
 from twisted_chat.wire.turn import end_of_turn
@@ -41,7 +43,13 @@ class Node:
         link, reading = self._links = Link(reactor, target), Link(reactor, target)
         self._turn = end_of_turn(reactor)
         self.backplane = RedisBackplane(
-            reactor, link, reading, name, token=token, turn=self._turn, lease=lease
+            reactor,
+            Stream(link, reading),
+            link,
+            name,
+            token=token,
+            turn=self._turn,
+            lease=lease,
         )
         self.store = RedisStore(
             reactor,

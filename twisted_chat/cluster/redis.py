@@ -8,7 +8,6 @@ A node takes part as an *incarnation*, for as long as its lease is renewed.  One
 reaped, has lost entries of the stream, or finds Redis emptied begins anew, as another one.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,26 +18,21 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_chat.chat import snapshot
 from twisted_chat.chat.events import NOBODY, ChatError, Event, Notice, Reaped, Refusal
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster import codec
+from twisted_chat.cluster.membership import LEASE_SECONDS, POLL_SECONDS, Membership
 from twisted_chat.cluster.outgoing import Outgoing, Queue
 from twisted_chat.cluster.stream import CLAIMED, GONE, HELLO, Entry, Stream
 from twisted_chat.interfaces import IBackplane
 from twisted_chat.link import Link, LinkError, RedisError
 
-LEASE_SECONDS = 15.0
 PATIENCE_SECONDS = 5.0
 """For so long lines wait while Redis is away; then they are refused."""
-GIVEN_SECONDS = 5.0
-"""For so long a node waits for a snapshot."""
-HELPERS = 3
-"""Nodes that make a snapshot for one that comes in: any of them may go meanwhile."""
+RETRY_SECONDS = 0.5
 LEAVE_SECONDS = 2.0
 FREEZE_SECONDS = 1.0
-POLL_SECONDS = 0.02
 
 NOT_SENT = "not sent: link lost"
 NOT_KNOWN = "link lost: it is not known whether that was sent"
@@ -66,8 +60,8 @@ class RedisBackplane:
     def __init__(
         self,
         reactor: Any,
+        stream: Stream,
         link: Link,
-        reading: Link,
         name: str,
         *,
         token: Callable[[], str],
@@ -76,7 +70,7 @@ class RedisBackplane:
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         """
-        :param reading: a second link to the same server.
+        :param link: over which the stream is written.
         :param name: of the node.
         :param token: makes what no other node has made.
         :param turn: calls a function at the end of the reactor's turn.
@@ -85,23 +79,18 @@ class RedisBackplane:
         """
         self.last = 0
         self._reactor = reactor
-        self._link, self._reading = link, reading
-        self._stream = Stream(link, reading)
-        self._name, self._token, self._turn = name, token, turn
-        self._lease, self._patience = lease, patience
-        self._epoch = b""
-        self._members: list[str] = []
-        """The incarnations that take part, as of the last event."""
+        self._link, self._stream = link, stream
+        self._turn, self._patience = turn, patience
+        self._membership = Membership(reactor, stream, name, token, lease)
         self._queue = Queue()
         self._rooms: Rooms
-        self._found: Callable[[], Awaitable[Kept]]
         self._begun: Callable[[int], None]
-        self.incarnation = ""
-        self._is_inside = self._was_inside = self._is_lost = self._is_sending = False
-        self._flush_is_due = self._stopping = self._is_frozen = False
+        self._is_inside = self._is_lost = self._is_sending = False
+        self._is_unsure = False
+        """Whether something may have been accepted of which nobody has told."""
+        self._flush_is_due = self._stopping = False
         self._trouble: _DroppedOutError | None = None
         self._giving_up: IDelayedCall | None = None
-        self._running: Deferred[None] | None = None
         self._renewing = LoopingCall(self._renew)
         self._renewing.clock = reactor
         link.watch(self._link_is_up, self._link_is_down)
@@ -156,49 +145,42 @@ class RedisBackplane:
         :param begun: told from which event on this node knows everything.
         :param left: what `freeze` gave in the process before this one; then ``rooms`` go on.
         """
-        self._rooms, self._found, self._begun = rooms, found, begun
+        self._rooms, self._begun = rooms, begun
         if left is None:
-            self._become_another()
+            self._membership.begin(rooms, found)
         else:
-            self.incarnation, self.last = left["incarnation"], left["last"]
-            self._epoch, self._members = left["epoch"].encode(), left["members"]
-            self._queue.number = left["number"]
-            rooms.incarnation, rooms.arrivals = self.incarnation, left["arrivals"]
-            self._was_inside = self._is_inside = True
+            self._membership.go_on(rooms, left["membership"])
+            self.last, self._queue.number = left["last"], left["number"]
+            self._is_inside = True
         self._begin()
 
     def _begin(self) -> None:
-        self._running = Deferred.fromCoroutine(self._run())
-        self._renewing.start(self._lease / 3, now=False)
+        self._rooms.start(self._run())
+        self._renewing.start(self._membership.lease / 3, now=False)
 
     async def leave(self) -> None:
         """Let out what waits, and go: the others need not wait for the lease to end."""
         await self._empty_queue(LEAVE_SECONDS)
         self._halt()
         with suppress(LinkError, RedisError):
-            await self._stream.reap(self.last, self.incarnation)
+            await self._stream.reap(self.last, self._membership.incarnation)
 
     async def freeze(self) -> dict[str, Any]:
         """Stop where it is, for another process to go on.
 
         :raises OSError: Redis has not taken everything in time.
         """
-        self._is_frozen = True
         if not await self._empty_queue(FREEZE_SECONDS):
             raise OSError("Redis does not take what was said")
         self._halt()
         return {
-            "incarnation": self.incarnation,
+            "membership": self._membership.to_record(),
             "last": self.last,
-            "epoch": self._epoch.decode(),
-            "members": self._members,
             "number": self._queue.number,
-            "arrivals": self._rooms.arrivals,
         }
 
     def thaw(self) -> None:
         """Go on where `freeze` has stopped."""
-        self._is_frozen = False
         if self._stopping:
             self._stopping = False
             self._begin()
@@ -227,19 +209,14 @@ class RedisBackplane:
             except _DroppedOutError as why:
                 if not self._stopping:
                     self._drop_out(why)
-            except (LinkError, RedisError) as error:
-                self.log.debug("not yet: {error}", error=error)
-                await self._wait(0.1)
+            except (LinkError, RedisError):  # the link has told of it
+                await self._wait(POLL_SECONDS)
             except Exception:
                 self.log.failure("something went wrong between the nodes")
                 await self._wait(1.0)
 
     def _wait(self, seconds: float) -> "Deferred[None]":
         return deferLater(self._reactor, seconds)
-
-    def _become_another(self) -> None:
-        self.incarnation = f"{self._name}-{self._token()}"
-        self._rooms.incarnation, self._rooms.arrivals = self.incarnation, 0
 
     def _drop_out(self, why: _DroppedOutError) -> None:
         """Be outside, and tell of all that was asked for whether it was done."""
@@ -252,60 +229,17 @@ class RedisBackplane:
             if one.can_be_refused:
                 is_known = why.is_certain or not one.is_sent
                 self._refuse(one, NOT_SENT if is_known else NOT_KNOWN)
-        self._gone_by = self.incarnation
-        self._become_another()
+        self._membership.drop_out()
         self._queue.begin_anew()
 
     async def _come_in(self) -> None:
-        if self._was_inside:  # or the others would see each of us twice
-            await self._stream.reap(self.last, self._gone_by)
-        registered = await self._stream.register(
-            self._token(), self.incarnation, self._lease, self.last
-        )
-        if registered.others:
-            data = await self._snapshot(registered.id)
-            load = self._loading(json.loads(data))
-        else:
-            kept = snapshot.remembered(self._rooms) if self._was_inside else await self._found()
-            load = self._founding(kept)
-        seen, self.last = self.last, registered.id
-        self._epoch = registered.epoch
+        id_, load = await self._membership.come_in(self.last)
+        seen, self.last = self.last, id_
         self._rooms.reunion.begin_anew(load, seen)
-        self.last = registered.id
-        self._begun(self.last)
-        self._is_inside = self._was_inside = True
-        self.log.info(
-            "{node} takes part, beside {others}",
-            node=self.incarnation,
-            others=", ".join(registered.others) or "no other node",
-        )
+        self.last = id_  # which the rules may have taken for another
+        self._begun(id_)
+        self._is_inside = True
         self._flush_soon()
-
-    def _loading(self, given: Mapping[str, Any]) -> Callable[[], None]:
-        def load() -> None:
-            self._members = list(given["members"])
-            snapshot.load(self._rooms, given["rooms"])
-
-        return load
-
-    def _founding(self, kept: Kept) -> Callable[[], None]:
-        def load() -> None:
-            self._members = [self.incarnation]
-            self._rooms.restore(kept)
-
-        return load
-
-    async def _snapshot(self, id_: int) -> bytes:
-        """Wait for what the chat was at an event.
-
-        :raises LinkError: nobody gives it.
-        """
-        end = self._reactor.seconds() + GIVEN_SECONDS
-        while self._reactor.seconds() < end and not self._stopping:
-            if found := await self._stream.given(id_):
-                return found
-            await self._wait(POLL_SECONDS)
-        raise LinkError("no other node gives a snapshot", sent=False)
 
     # What comes
 
@@ -329,36 +263,23 @@ class RedisBackplane:
             raise _DroppedOutError(f"entries of the stream are lost, after {self.last}")
         self.last = id_
         if entry.kind == HELLO:
-            self._greet(entry)
+            self._membership.greet(entry)
         elif entry.kind == GONE:
             self._part(entry)
-        elif entry.node in self._members:  # or it has been reaped
+        elif entry.node in self._membership.nodes:  # or it has been reaped
             self._apply_entry(entry)
 
-    def _greet(self, entry: Entry) -> None:
-        helpers = [one for one in self._members if one != entry.node][:HELPERS]
-        self._members = [*(one for one in self._members if one != entry.node), entry.node]
-        if self.incarnation in helpers:
-            given = {"members": self._members, "rooms": snapshot.take(self._rooms)}
-            data = json.dumps(given).encode()
-            later = helpers.index(self.incarnation) * GIVEN_SECONDS / (HELPERS + 1)
-            self._reactor.callLater(later, self._start, self._give(entry.id, data))
-
-    async def _give(self, id_: int, data: bytes) -> None:
-        with suppress(LinkError, RedisError):
-            await self._stream.give(id_, data)
-
     def _part(self, entry: Entry) -> None:
-        if entry.node == self.incarnation:
+        if entry.node == self._membership.incarnation:
             raise _DroppedOutError("the others have not heard of it for too long", is_certain=True)
-        if entry.node in self._members:
-            self._members.remove(entry.node)
+        if self._membership.part(entry):
             event = Reaped(NOBODY, entry.node, self._rooms.limits.grace)
             event.id, event.time = entry.id, entry.time
             self._apply_safely(event)
 
     def _apply_entry(self, entry: Entry) -> None:
-        own = self._queue.take(entry.number) if entry.node == self.incarnation else None
+        is_ours = entry.node == self._membership.incarnation
+        own = self._queue.take(entry.number) if is_ours else None
         try:
             event = own.event if own else codec.decode(entry.data)
         except ValueError as error:
@@ -391,10 +312,11 @@ class RedisBackplane:
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        is_open = self._is_inside and self._link.is_up and not (self._is_lost or self._trouble)
+        is_open = self._is_inside and self._link.is_up and not self._is_unsure
+        is_open = is_open and not self._is_lost and not self._trouble
         if is_open and not self._is_sending and (batch := self._queue.batch()):
             self._is_sending = True
-            self._start(self._send(batch))
+            self._rooms.start(self._send(batch))
 
     async def _send(self, batch: list[Outgoing]) -> None:
         """Send some events; one batch is under way at a time, so none can overtake another."""
@@ -403,21 +325,27 @@ class RedisBackplane:
         try:
             await self._append(batch)
         except LinkError as error:
+            self._is_unsure = True
             if not error.sent:
                 for one in batch:
                     one.is_sent = False
         except RedisError as error:
             self.log.error("Redis does not take what is said: {error}", error=error)
-            await self._wait(0.5)
-            await self._reconcile()
+            self._is_unsure = True
+            self._reactor.callLater(RETRY_SECONDS, self._link_is_up)
         finally:
             self._is_sending = False
         self._flush_soon()
 
-    async def _append(self, batch: list[Outgoing]) -> int:
+    async def _append(self, batch: list[Outgoing]) -> int | None:
+        """Append events; give the number of the last that was accepted, unless there is trouble."""
         seen = self.last
         word, accepted, newest = await self._stream.append(
-            self._epoch, self.incarnation, self._lease, self.last, batch
+            self._membership.epoch,
+            self._membership.incarnation,
+            self._membership.lease,
+            seen,
+            batch,
         )
         if word == "fenced":
             self._trouble = _DroppedOutError("its lease was over")
@@ -425,28 +353,28 @@ class RedisBackplane:
             self._trouble = _DroppedOutError("Redis has lost everything")
         elif newest < seen:
             self._trouble = _DroppedOutError("Redis has lost what came last")
-        return accepted
-
-    async def _reconcile(self) -> None:
-        """Find out what was accepted of that whose fate is unknown."""
-        with suppress(LinkError, RedisError):
-            self._queue.accepted(await self._append([]))
-
-    def _start(self, running: Any) -> None:
-        self._rooms.start(running)
+        return None if self._trouble else accepted
 
     # The link and the lease
 
     def _link_is_up(self) -> None:
         if self._giving_up and self._giving_up.active():
             self._giving_up.cancel()
-        self._start(self._go_on())
+        self._rooms.start(self._go_on())
 
     async def _go_on(self) -> None:
+        """Find out what was accepted of that whose fate is unknown, before anything else goes."""
         if self._is_inside:
-            await self._reconcile()
-        if not self._link.is_up:
-            return
+            try:
+                accepted = await self._append([])
+            except LinkError:  # it comes up again
+                return
+            except RedisError:
+                self._reactor.callLater(RETRY_SECONDS, self._link_is_up)
+                return
+            if accepted is not None:
+                self._queue.accepted(accepted)
+        self._is_unsure = False
         if self._is_lost:
             self._refuse_unsent()
             self._is_lost = False
@@ -454,6 +382,7 @@ class RedisBackplane:
         self._flush_soon()
 
     def _link_is_down(self, _why: str) -> None:
+        self._is_unsure = True
         self._giving_up = self._reactor.callLater(self._patience, self._give_up)
 
     def _give_up(self) -> None:
