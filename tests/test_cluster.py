@@ -335,6 +335,27 @@ def cut_off(directory: Path) -> None:
     file.write_bytes(whole[:end])
 
 
+def test_an_operator_is_one_everywhere(cluster):
+    """Whom one node was told runs the server on all, until that node goes."""
+    a, b, _ = cluster.nodes
+    root_of = cluster.add("--operator", "root")
+    root_of.wait_for_log("with the code")
+    code = re.search(r"with the code (\w+)", root_of.log())[1]
+    root = enters(root_of, "root")
+    root.say("/register", code, PASSWORD)
+    seen = b""
+    while b"operator of the server" not in seen:
+        seen += root.read_bytes(1)
+    again = b.connect(greeted=False)
+    again.read()
+    again.asks(f"/login root {PASSWORD}", "> welcome back, root. you are logged in, in tea")
+    again.expect("> you are an operator of the server. /help tells what you can do")
+    ann = enters(a, "ann")
+    again.expect("> ann joined the room")
+    again.say("/wall hear, hear")
+    ann.expect("> announcement by root: hear, hear")
+
+
 def test_redis_goes_on_with_a_clock_that_is_behind(lasting):
     """Ids do not go by the clock: what is said then comes after what was said before."""
     cluster = lasting

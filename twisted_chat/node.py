@@ -60,17 +60,28 @@ class Node:
             version=lambda: self.backplane.last,
         )
 
-    def start(self, rooms: Rooms, left: Mapping[str, Any] | None = None) -> None:
+    def start(
+        self, rooms: Rooms, left: Mapping[str, Any] | None, ready: Callable[[], None]
+    ) -> None:
         """Take part, as soon as Redis is there.
 
-        :param left: what `freeze` gave in the process before this one.
+        :param left: what `freeze` gave in the process before this one, if there was one.
+        :param ready: called once accounts can be asked for.
         """
+        self._ready = ready
+        self._links[0].watch(self._be_ready, lambda _why: None)
         self.store.emptied = lambda: _keep_anew(rooms)
         if left is not None:
             snapshot.load(rooms, left["rooms"])
         for link in self._links:
             link.start()
         self.backplane.start(rooms, self.store.kept, self.store.begin, left and left["backplane"])
+        if left is not None:
+            rooms.empower()  # as it was told by now
+
+    def _be_ready(self) -> None:
+        ready, self._ready = self._ready, lambda: None
+        ready()
 
     async def freeze(self, rooms: Rooms) -> dict[str, Any]:
         """Stop where it is, and give what another process needs to go on, as plain JSON data.

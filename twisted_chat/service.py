@@ -198,13 +198,14 @@ class ChatService(MultiService):
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
-        self._invite_operators(self.rooms.operators.names)
+        if not self._node:
+            self._invite_all()
 
     def _restore(self) -> None:
         left = self._estate.record if self._estate else None
         kept = self.rooms.store.open(left and left["kept"])
         if self._node:
-            self._node.start(self.rooms, left and left["node"])
+            self._node.start(self.rooms, left and left["node"], self._invite_all)
         elif left:
             record.from_record(self.rooms, left["chat"], kept)
         else:
@@ -287,6 +288,10 @@ class ChatService(MultiService):
         :raises ChatError: one of these can be nobody's name; nothing has changed.
         """
         self._invite_operators(self.rooms.operators.appoint(operators))
+        self.rooms.empower()
+
+    def _invite_all(self) -> None:
+        self._invite_operators(self.rooms.operators.names)
 
     def _invite_operators(self, operators: Sequence[Name]) -> None:
         if self._registers:

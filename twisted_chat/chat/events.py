@@ -186,6 +186,15 @@ class SetUp(Event):
 
 
 @dataclass(slots=True)
+class Empowered(Event):
+    """A node was told who runs the server."""
+
+    node: str
+    accounts: list[str]
+    """Their ids."""
+
+
+@dataclass(slots=True)
 class Reaped(Event):
     """A node is no more, nor anyone's connection to it; some people at a time are seen to."""
 

@@ -51,6 +51,7 @@ class Reunion:
     def reaped(self, event: Reaped) -> None:
         """Carry out that a node is no more: guests leave, and the places of others are kept."""
         rooms = self._rooms
+        rooms.operators.forget(event.node)
         all_ = [
             person
             for person in rooms.people.values()
@@ -78,7 +79,9 @@ class Reunion:
         for session in sessions:
             rooms.delivery.settle(session.person)
         rooms.forget_all()
+        rooms.operators.share({})
         load()
+        rooms.empower()
         for session in sessions:
             rooms.ignoring.begin(session.id, session.ignored)
             self._find_again(session)

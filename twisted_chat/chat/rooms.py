@@ -12,6 +12,7 @@ from twisted_chat.chat.events import (
     ChatError,
     Elapsed,
     Emoted,
+    Empowered,
     Event,
     Forgot,
     Joined,
@@ -130,6 +131,7 @@ class Rooms:
             Lost: self.places.lost,
             SetUp: self.places.set_up,
             Elapsed: self._elapsed,
+            Empowered: self._empowered,
             Reaped: self.reunion.reaped,
             Returned: self.reunion.returned,
             Joined: self._joined,
@@ -263,6 +265,11 @@ class Rooms:
         for session in sessions:
             session.lose()
 
+    def empower(self) -> None:
+        """Have all nodes know who runs the server, as far as this one was told."""
+        if self.operators.differ_at(self.incarnation):
+            self.backplane.publish(Empowered(NOBODY, self.incarnation, self.operators.own))
+
     def obey(self, limits: Limits) -> None:
         """Keep to other limits from now on, with those who are here as well."""
         same_flood = limits.flood == self.limits.flood
@@ -361,6 +368,9 @@ class Rooms:
     def _elapsed(self, event: Elapsed) -> None:
         self.places.give_up(event)
         self.kept.erase_expired(event.time)
+
+    def _empowered(self, event: Empowered) -> None:
+        self.operators.obey(event.node, event.accounts)
 
     def _forgot(self, event: Forgot) -> None:
         self.store.forget(event.who.identity, event.id)

@@ -18,6 +18,7 @@ def take(rooms: "Rooms") -> dict[str, Any]:
         "asleep": [_room_record(room) for room in rooms.kept.asleep()],
         "everywhere": rooms.rights.everywhere.charter.to_record(),
         "abandoned": rooms.rights.abandoned,
+        "operators": rooms.operators.to_record(),
     }
 
 
@@ -33,6 +34,7 @@ def load(rooms: "Rooms", snapshot: Mapping[str, Any]) -> None:
     own = rooms.started, rooms.incarnation, rooms.arrivals
     record.from_record(rooms, snapshot["chat"], kept)
     rooms.started, rooms.incarnation, rooms.arrivals = own
+    rooms.operators.share(snapshot["operators"])
     rooms.rights.abandoned = dict(snapshot["abandoned"])
 
 
