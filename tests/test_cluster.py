@@ -246,9 +246,10 @@ def test_a_node_is_paused_for_too_long(cluster):
     eventually(eve, "/who", "> here: ann, anonymous, eve")
 
 
-def test_redis_is_away_for_longer(tmp_path):
+@pytest.mark.parametrize("appendonly", [True, False])
+def test_redis_is_away_for_longer(tmp_path, appendonly):
     """People stay, are told once, are refused what they say, and told when it is over."""
-    with Cluster(tmp_path, 2, lease=30, appendonly=True) as cluster:
+    with Cluster(tmp_path, 2, lease=30, appendonly=appendonly) as cluster:
         a, b = cluster.nodes
         ann, bob = enters(a, "ann"), enters(b, "bob")
         ann.expect("> bob joined the room")
@@ -265,6 +266,8 @@ def test_redis_is_away_for_longer(tmp_path):
         for peer in (ann, bob):
             while peer.read() != "> the link is back: lines are going out again":
                 pass
+        for node in cluster.nodes if not appendonly else ():  # it has forgotten everything
+            node.wait_for_log("takes part, beside", 2)
         eventually(ann, "/who", "> here: ann, bob")
         eventually(bob, "/who", "> here: ann, bob")
         ann.say("there you are")
@@ -278,6 +281,50 @@ def enters_quits(node: Chat) -> bool:
     peer.say("/quit")
     peer.close()
     return True
+
+
+def test_a_node_falls_behind(tmp_path):
+    """It says so to its people, and fills in what was said from the history of the room."""
+    with Cluster(tmp_path, 2, lease=30) as cluster:
+        a, b = cluster.nodes
+        ann, bob = enters(a, "ann"), enters(b, "bob")
+        ann.expect("> bob joined the room")
+        b.signal(signal.SIGSTOP)
+        for number in range(4):  # it is given the first of these, before it is stopped
+            ann.say(str(number))
+            drain(ann)
+        lines = f"tcpchat:lines:{room_of(cluster)}"
+        wait_until(lambda: cluster.redis.ask("ZCARD", lines) == 4, "the lines to be kept")
+        cluster.redis.ask("XTRIM", "tcpchat:events", "MAXLEN", 1)
+        b.signal(signal.SIGCONT)
+        b.wait_for_log("this node begins anew, for")
+        bob.expect("> ann: 0", "> meanwhile:")
+        assert [bob.read()[-8:] for _ in range(3)] == ["] ann: 1", "] ann: 2", "] ann: 3"]
+        eventually(bob, "/who", "> here: ann, bob")
+        ann.say("four")
+        while bob.read() != "> ann: four":
+            pass
+
+
+def room_of(cluster: Cluster) -> str:
+    """Give the id of the one room that is kept."""
+    return wait_until(lambda: cluster.redis.ask("HKEYS", "tcpchat:rooms"), "a kept room")[
+        0
+    ].decode()
+
+
+def test_the_stream_is_emptied(cluster):
+    """All nodes have to begin anew at once, and none waits for another for ever."""
+    peers = [enters(node, name) for node, name in zip(cluster.nodes, "xyz", strict=True)]
+    cluster.redis.ask("XTRIM", "tcpchat:events", "MAXLEN", 0)
+    for node in cluster.nodes:
+        node.wait_for_log("takes part, beside", 2)
+    for peer in peers:
+        eventually(peer, "/who", "> here: x, y, z")
+    peers[0].say("/nick xx", "/topic anew")
+    for peer in peers:
+        eventually(peer, "/topic", "> topic: anew")
+        eventually(peer, "/who", "> here: xx, y, z")
 
 
 def test_redis_is_emptied(cluster):

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.rooms import Rooms
-from twisted_chat.cluster.stream import Entry, Stream
+from twisted_chat.cluster.stream import Entry, Registered, Stream
 from twisted_chat.link import LinkError, RedisError
 
 LEASE_SECONDS = 15.0
@@ -97,7 +97,9 @@ class Membership:
             await self._stream.reap(seen, self._before)
         new = await self._stream.register(self._token(), self.incarnation, self.lease, seen)
         if new.others:
-            load = self._joining(json.loads(await self._snapshot(new.id)))
+            load = self._joining(json.loads(await self._snapshot(new)))
+            if not await self._stream.enter(new.epoch, self.incarnation, self.lease):
+                raise LinkError("Redis was emptied meanwhile", sent=True)
         else:
             remembered = snapshot.remembered(self._rooms) if self._before else None
             load = self._founding(remembered or await self._found())
@@ -123,15 +125,17 @@ class Membership:
 
         return load
 
-    async def _snapshot(self, id_: int) -> bytes:
+    async def _snapshot(self, new: Registered) -> bytes:
         """Wait for what the chat was at an event.
 
         :raises LinkError: nobody gives it.
         """
         end = self._reactor.seconds() + GIVEN_SECONDS
         while self._reactor.seconds() < end:
-            if found := await self._stream.given(id_):
+            if found := await self._stream.given(new.id):
                 return found
+            if not await self._stream.is_one_there(new.others):
+                break
             await deferLater(self._reactor, POLL_SECONDS)
         raise LinkError("no other node gives a snapshot", sent=False)
 

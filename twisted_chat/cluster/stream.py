@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from twisted_chat.link import Link, Script
 
 EVENTS = "tcpchat:events"
+NODES = "tcpchat:nodes"
 SNAPSHOT = "tcpchat:snapshot:"
 ENTRIES = 200_000
 """That stay in the stream, about: a node that falls behind further has to begin anew."""
@@ -64,9 +65,9 @@ class Stream:
 
     def __init__(self, link: Link, reading: Link) -> None:
         self._link, self._reading = link, reading
-        self._append, self._register, self._reap = (
+        self._append, self._register, self._enter, self._reap = (
             Script.load("twisted_chat.cluster", f"scripts/{name}.lua")
-            for name in ("append", "register", "reap")
+            for name in ("append", "register", "enter", "reap")
         )
 
     async def append(
@@ -85,13 +86,21 @@ class Stream:
         return word.decode(), accepted, newest
 
     async def register(self, epoch: str, node: str, lease: float, seen: int) -> Registered:
-        """Have a node take part.
+        """Tell the others of a node that comes in.
 
         :param epoch: for the case that there is none.
         """
         words = (epoch, node, round(lease * 1000), seen, ENTRIES)
         found, id_, *others = await self._link.run(self._register, (), words)
         return Registered(found, int(id_), [one.decode() for one in others])
+
+    async def enter(self, epoch: bytes, node: str, lease: float) -> bool:
+        """Have a node take part that knows what the others know; tell whether it does."""
+        return bool(await self._link.run(self._enter, (), (epoch, node, round(lease * 1000))))
+
+    async def is_one_there(self, nodes: Sequence[str]) -> bool:
+        """Tell whether any of some nodes still takes part."""
+        return any(await self._link.call("HMGET", NODES, *nodes))
 
     async def reap(self, seen: int, node: str = "") -> None:
         """Have nodes take part no more whose leases are over, or one that is named."""

@@ -1,4 +1,5 @@
--- Have a node take part.
+-- Tell the others of a node that comes in.  With nobody there, it takes part at once; else only
+-- once it knows what the others know, or those who wait for each other would wait for ever.
 -- ARGV: an epoch for the case that there is none, incarnation, lease in ms, the last id that the
 -- node has seen, how many entries stay.
 -- Gives the epoch, the id of the entry that says so, and the other nodes that live.
@@ -13,8 +14,10 @@ for _, one in ipairs(redis.call('HKEYS', 'tcpchat:nodes')) do
 end
 -- With nobody there who knows of them they have no one to be reaped from.
 if #others == 0 and #dead > 0 then redis.call('HDEL', 'tcpchat:nodes', unpack(dead)) end
-redis.call('HSET', 'tcpchat:nodes', node, '0')
-redis.call('SET', 'tcpchat:lease:' .. node, '1', 'PX', lease)
+if #others == 0 then
+    redis.call('HSET', 'tcpchat:nodes', node, '0')
+    redis.call('SET', 'tcpchat:lease:' .. node, '1', 'PX', lease)
+end
 
 local now = redis.call('TIME')
 local time = now[1] .. string.format('%06d', now[2])
