@@ -32,7 +32,7 @@ class Places:
             return
         account = person.who.account
         if account is None or rooms.rights.ban_of(account, event.time):
-            rooms.quit(Quit.of(event))
+            rooms.changes.quit(Quit.of(event))
             return
         person.client = None
         person.settings = event.settings

@@ -5,34 +5,29 @@ from typing import Any
 
 from twisted_chat.chat import names
 from twisted_chat.chat.acts import Act
+from twisted_chat.chat.changes import Changes
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.chat.events import (
     NOBODY,
     Arrived,
     ChatError,
     Elapsed,
-    Emoted,
     Empowered,
     Event,
-    Forgot,
     Joined,
     Left,
     LoggedIn,
     LoggedOut,
     Lost,
-    Notice,
     Quit,
     Reaped,
-    Refusal,
     Renamed,
     Resumed,
     Returned,
-    Said,
     SetUp,
     Shown,
     Told,
     TopicSet,
-    WentAway,
     Who,
 )
 from twisted_chat.chat.ignoring import Ignoring
@@ -122,27 +117,17 @@ class Rooms:
         self.logins = Logins(self)
         self.rights = Rights(self)
         self.order = Order(self)
+        self.changes = Changes(self)
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
-            Said: self._said,
-            Emoted: self._said,
+            **self.changes.appliers,
             Told: self.private.told,
-            Arrived: self._arrived,
-            Quit: self.quit,
             Lost: self.places.lost,
             SetUp: self.places.set_up,
-            Elapsed: self._elapsed,
-            Empowered: self._empowered,
             Reaped: self.reunion.reaped,
             Returned: self.reunion.returned,
-            Joined: self._joined,
-            Left: self._left,
-            Renamed: self._renamed,
             LoggedIn: self.logins.logged_in,
             LoggedOut: self.logins.logged_out,
             Resumed: self.logins.resumed,
-            TopicSet: self._topic_set,
-            WentAway: self._went_away,
-            Forgot: self._forgot,
             **self.order.appliers,
         }
 
@@ -284,97 +269,6 @@ class Rooms:
         """Carry out an event that the backplane has numbered."""
         self._appliers[type(event)](event)
 
-    def _said(self, event: Said | Emoted) -> None:
-        room = self.rooms.get(event.room)
-        speaker = room and room.members.get(event.who.person)
-        if not room or not speaker:
-            self.show(event.who.person, Refusal("not said: you are no longer in that room"))
-            return
-        if room.hushed and (why := self.rights.hush(event, speaker, room)):
-            self.show(event.who.person, Refusal(f"not said: {why}"))
-            return
-        if not room.kept:
-            self.kept.keep(room)
-        self.store.record(event)
-        client = speaker.client
-        deaf: tuple[Person, ...] = () if client is None or client.echo else (speaker,)
-        if self.ignoring.ignorers:
-            deaf += self.ignoring.among(room.members, event.who)
-        self.delivery.to_room(room, event, deaf)
-
-    def _arrived(self, event: Arrived) -> None:
-        session = self.sessions.get(event.who.person)
-        person = session.person if session else Person(event.who, event.time, None)
-        person.address, person.since = event.address, event.time
-        self.naming.give_stranger(person)
-        self.people[person.who.person] = person
-        self.order.arrived(person, event.time)
-        if session:
-            session.arrived()
-
-    def quit(self, event: Quit) -> None:
-        """Carry out that someone leaves."""
-        person = self.people.get(event.who.person)
-        if person and person.connection == event.connection:
-            self.remove(person, event, self._last_words(person, event))
-            self.sessions.pop(person.who.person, None)
-
-    def _last_words(self, person: Person, event: Quit) -> str:
-        """Give what someone says in going, if they may say anything."""
-        room = person.room
-        return "" if room and self.rights.mute_of(person, room, event.time) else event.reason
-
-    def _joined(self, event: Joined) -> None:
-        person = self.people.get(event.who.person)
-        if person is None:
-            return
-        self.out(person, event)
-        room = self.table.find(event.name) or self._make_room(event)
-        event.room = room.id
-        self.delivery.to_room(room, event)
-        self.add_member(room, person)
-        self.delivery.enter(room, person)
-
-    def _left(self, event: Left) -> None:
-        person = self.people.get(event.who.person)
-        if person and person.room and person.room.id == event.room:
-            self.out(person, event)
-
-    def _renamed(self, event: Renamed) -> None:
-        person = self.people.get(event.who.person)
-        if person is None:
-            return
-        self.delivery.to_person(person, Notice(f"all right, I will call you {event.name}"))
-        self.rename(person, names.nick(event.name), event)
-
-    def _topic_set(self, event: TopicSet) -> None:
-        room = self.rooms.get(event.room)
-        speaker = room and room.members.get(event.who.person)
-        if not room or not speaker or self.rights.hush(event, speaker, room):
-            return
-        room.topic = event.text
-        self.kept.keep(room)
-        self.delivery.to_room(room, event)
-
-    def _went_away(self, event: WentAway) -> None:
-        person = self.people.get(event.who.person)
-        if person is None:
-            return
-        person.away = event.text
-        self.places.note(person)
-        words = "you are back" if event.text is None else "you are marked as away"
-        self.delivery.to_person(person, Notice(words))
-
-    def _elapsed(self, event: Elapsed) -> None:
-        self.places.give_up(event)
-        self.kept.erase_expired(event.time)
-
-    def _empowered(self, event: Empowered) -> None:
-        self.operators.obey(event.node, event.accounts)
-
-    def _forgot(self, event: Forgot) -> None:
-        self.store.forget(event.who.identity, event.id)
-
     # Parts of a change
 
     def remove(self, person: Person, event: Event, reason: str = "") -> None:
@@ -421,13 +315,6 @@ class Rooms:
         left = Left(person.who, room.id, reason)
         left.id, left.time = event.id, event.time
         self.delivery.to_room(room, left)
-
-    def _make_room(self, event: Joined) -> Room:
-        room = self.table.open(event.name, event.id, event.time)
-        self.order.own(room, event.who.account)
-        if room.kept or room.charter.owner:
-            self.kept.keep(room)
-        return room
 
     def add_member(self, room: Room, person: Person) -> None:
         """Have someone in a room, as part of an event."""

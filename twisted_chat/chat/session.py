@@ -1,17 +1,14 @@
-"""One person's connection: lines come in, commands are found, checked and run."""
+"""One person's connection: who they are in the chat, and what they have set up."""
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from math import inf
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Rank
-from twisted_chat.chat.commands import LOGIN_USAGE, Command
-from twisted_chat.chat.events import ChatError, Line, Notice, Quit, Refusal, SetUp, Shown, Who
-from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
+from twisted_chat.chat.commands import LOGIN_USAGE
+from twisted_chat.chat.events import Line, Notice, Quit, Refusal, SetUp, Shown, Who
+from twisted_chat.chat.intake import Intake
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
-from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
@@ -19,31 +16,12 @@ if TYPE_CHECKING:
     from twisted_chat.interfaces import IClient
 
 RECORD_VERSION = 1
-NOTHING = Command("", lambda _session: None, usage="", help="", cost=0, barred=True)
-"""What an empty line is."""
 
 
-class Session:
-    """What belongs to one connection alone, and the way of its lines into the chat."""
+class Session(Intake):
+    """What belongs to one connection alone."""
 
-    __slots__ = (
-        "_bucket",
-        "_busy",
-        "_pending",
-        "_resuming",
-        "_wake",
-        "absence",
-        "asked",
-        "client",
-        "ended",
-        "id",
-        "ignored",
-        "person",
-        "quiet",
-        "reply_to",
-        "rooms",
-        "zone",
-    )
+    __slots__ = ("absence", "id", "ignored", "person", "quiet", "reply_to", "zone")
 
     def __init__(
         self,
@@ -58,171 +36,16 @@ class Session:
         :param wake: called when a session that was busy takes lines again.
         :param address: where they come from; empty if that is nowhere.
         """
+        super().__init__(client, rooms, wake)
         self.id = id
-        self.client = client
-        self.rooms = rooms
         self.person = Person(Who(id, None, ""), rooms.clock(), client, address)
-        self.ended = False
         self.absence: Gone | None = None
         """How they were gone, until they have been shown what they missed."""
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
-        self.asked: tuple[str, ...] = ()
-        """What the next line completes: the name of a command, and what it was given so far."""
         self.ignored: dict[str, str] = {}
         """The names of those ignored, as they were then, by identity."""
-        self._wake = wake
-        self._busy = True  # until arrived
-        self._pending: deque[tuple[str, bool]] | None = None
-        self._resuming = False
-        self.fill_bucket()
-
-    # Lines
-
-    def receive(self, line: str, clean: bool = False) -> float:
-        """Obey one line; what is wrong with it is told to the person, never raised.
-
-        :param clean: `line` is known to be printable ASCII and no longer than allowed.
-        :returns: for how many seconds the giver should hold back the next line; `math.inf`
-            for until ``wake`` is called.
-        """
-        if self.ended:
-            return 0.0
-        if self._busy:
-            self._postpone(line, clean)
-        else:
-            self._obey(line, clean)
-        return self.pause()
-
-    def answer(self, shown: Shown) -> float:
-        """Answer what was no line, but counts as one; give what `receive` does."""
-        self._charge(1)
-        self.show(shown)
-        return self.pause()
-
-    def pause(self) -> float:
-        """Tell for how many seconds the next line should be held back, as `receive` does."""
-        if self._busy:
-            return inf
-        if self.rooms.store.backlog > BACKLOG:
-            return BACKLOG_PAUSE
-        bucket = self._bucket
-        if bucket is None or bucket.tokens >= 1:
-            return 0.0
-        return bucket.wait(self.rooms.clock())
-
-    def _obey(self, line: str, clean: bool) -> None:
-        try:
-            if not clean:
-                line = self._cleaned(line)
-            if self.asked:
-                running = self._complete(line)
-            else:
-                command, rest = self._parse(line)
-                if self._bucket is not None:
-                    self._bucket.spend(command.cost, self.rooms.clock())
-                command.guard(self)
-                running = command.run(self, *command.arguments(rest))
-        except Exception as error:
-            self._say_why(error)
-            return
-        if running is not None:
-            self._busy = True
-            self.rooms.start(self._settle(running))
-
-    def _parse(self, line: str) -> tuple[Command, str]:
-        """Tell which command a line means, and what it is given."""
-        commands = self.rooms.commands
-        line = line.lstrip()
-        if not line:
-            return NOTHING, ""
-        if line[0] != "/":
-            return commands["msg"], line
-        if line.startswith("//"):
-            return commands["msg"], line[1:]
-        word, _, rest = line.partition(" ")
-        command = commands.get(word[1:]) or commands.get(word[1:].lower())
-        if command is None:
-            self._charge(1)
-            raise ChatError(f"unknown command: {word}. /help lists them")
-        return command, rest
-
-    def ask(self, what: str, *so_far: str) -> None:
-        """Take the next line for what completes a command, and do not have it shown.
-
-        :param what: in words; a password, or the like.
-        :param so_far: the name of the command, and what it was given.
-        """
-        if self.client.exposed:
-            self.show(Notice("this line is not encrypted: others may read what you type"))
-        self.asked = so_far
-        self.client.conceal(True)
-        self.show(Notice(f"type {what}. telnet does not show it, other programs may"))
-
-    def _complete(self, line: str) -> Awaitable[None] | None:
-        """Run the command that this line was asked for."""
-        (word, *given), self.asked = self.asked, ()
-        self.client.conceal(False)
-        command = self.rooms.commands[word]
-        self._charge(command.cost)
-        command.guard(self)
-        return command.run(self, *given, line.strip())
-
-    def fill_bucket(self) -> None:
-        """Have this person say as much as the limits allow by now, from a full burst on."""
-        flood = self.rooms.limits.flood
-        self._bucket = Bucket(*flood, self.rooms.clock()) if flood else None
-
-    def _charge(self, cost: int) -> None:
-        if self._bucket is not None:
-            self._bucket.spend(cost, self.rooms.clock())
-
-    def _cleaned(self, line: str) -> str:
-        longest = self.rooms.limits.max_line
-        # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
-        if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
-            raise ChatError(f"a line holds at most {longest} bytes")
-        return sanitize(line)
-
-    async def _settle(self, running: Awaitable[None]) -> None:
-        try:
-            await running
-        except Exception as error:
-            self._say_why(error)
-        self._busy = False
-        self._resume()
-
-    def _postpone(self, line: str, clean: bool) -> None:
-        if self._pending is None:
-            self._pending = deque()
-        if len(self._pending) < PENDING_LINES:
-            self._pending.append((line, clean))
-        else:
-            self.show(Refusal("not obeyed: too many lines are waiting"))
-
-    def _resume(self) -> None:
-        """Obey what waited, one after the other, then have more lines given."""
-        if self._resuming:  # it was one of these that has just settled
-            return
-        self._resuming = True
-        while self._pending and not self._busy and not self.ended:
-            self._obey(*self._pending.popleft())
-        self._resuming = False
-        if not self._busy:
-            self._pending = None
-            self._wake()
-
-    def _say_why(self, error: Exception) -> None:
-        if not isinstance(error, ChatError):
-            self.rooms.trouble(error)
-            error = ChatError("something went wrong here; it is not your fault, and is logged")
-        self.show(Refusal(str(error)))
-
-    @property
-    def busy(self) -> bool:
-        """Whether a command is under way."""
-        return self._busy
 
     # Being here
 
