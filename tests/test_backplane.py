@@ -40,7 +40,7 @@ class ManualStream:
         self.node = node
         return Registered(b"epoch", max(seen, 100) + 1, ())
 
-    async def reap(self, seen, node=""):
+    async def reap(self, seen, grace, node=""):
         pass
 
     def append(self, epoch, node, lease, seen, events):
@@ -202,7 +202,7 @@ def test_when_it_was_reaped_everything_is_known(node):
     """All that was accepted came back before; what is left was not sent."""
     node.says("one")
     node.answers("fenced")
-    node.stream.shows(Entry(103, 102, 0.0, node.stream.node, 0, "gone", b""))
+    node.stream.shows(Entry(103, 102, 0.0, node.stream.node, 0, "gone", b"120"))
     assert f"err: {NOT_SENT}" in node.shown()
 
 

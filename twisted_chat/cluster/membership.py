@@ -94,7 +94,7 @@ class Membership:
         :raises LinkError, RedisError: that cannot be done now.
         """
         if self._before:  # or the others would see each of us twice
-            await self._stream.reap(seen, self._before)
+            await self.reap(seen, self._before)
         new = await self._stream.register(self._token(), self.incarnation, self.lease, seen)
         if new.others:
             load = self._joining(json.loads(await self._snapshot(new)))
@@ -154,6 +154,10 @@ class Membership:
     async def _give(self, id_: int, data: bytes) -> None:
         with suppress(LinkError, RedisError):
             await self._stream.give(id_, data)
+
+    async def reap(self, seen: int, node: str = "") -> None:
+        """Have nodes take part no more whose leases are over, or one that is named."""
+        await self._stream.reap(seen, self._rooms.limits.grace, node)
 
     def part(self, entry: Entry) -> bool:
         """Take note that a node is no more; tell whether it took part."""

@@ -8,7 +8,7 @@ A node takes part as an *incarnation*, for as long as its lease is renewed.  One
 reaped, has lost entries of the stream, or finds Redis emptied begins anew, as another one.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +18,10 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_chat.chat.events import NOBODY, ChatError, Event, Notice, Reaped, Refusal
+from twisted_chat.chat.events import NOBODY, Arrived, ChatError, Event, Notice, Reaped, Refusal
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.rooms import Rooms
+from twisted_chat.chat.session import Session
 from twisted_chat.cluster import codec
 from twisted_chat.cluster.membership import LEASE_SECONDS, POLL_SECONDS, Membership
 from twisted_chat.cluster.outgoing import Outgoing, Queue
@@ -89,6 +90,8 @@ class RedisBackplane:
         self._is_unsure = False
         """Whether something may have been accepted of which nobody has told."""
         self._flush_is_due = self._stopping = False
+        self._begins = 0
+        """How often this has begun: what is still asked for from before does not count."""
         self._trouble: _DroppedOutError | None = None
         self._giving_up: IDelayedCall | None = None
         self._renewing = LoopingCall(self._renew)
@@ -115,8 +118,10 @@ class RedisBackplane:
         one = self._queue.add(event, claim)
         if one.can_be_refused and (self._is_lost or self._queue.is_full):
             self._refuse(one, NOT_SENT)
-        else:
-            self._flush_soon()
+            return
+        if self._is_lost and isinstance(event, Arrived):
+            self._tell(LOST, [self._rooms.sessions[event.who.person]])
+        self._flush_soon()
 
     def _refuse(self, one: Outgoing, words: str) -> None:
         """Take out an event, and tell whoever wanted it."""
@@ -127,7 +132,10 @@ class RedisBackplane:
             self._rooms.show(one.event.who.person, Refusal(words))
 
     def _tell_all(self, words: str) -> None:
-        for session in list(self._rooms.sessions.values()):
+        self._tell(words, list(self._rooms.sessions.values()))
+
+    def _tell(self, words: str, sessions: Iterable[Session]) -> None:
+        for session in sessions:
             session.show(Notice(words))
 
     # Coming in, going on, going
@@ -155,7 +163,8 @@ class RedisBackplane:
         self._begin()
 
     def _begin(self) -> None:
-        self._rooms.start(self._run())
+        self._begins += 1
+        self._rooms.start(self._run(self._begins))
         self._renewing.start(self._membership.lease / 3, now=False)
 
     async def leave(self) -> None:
@@ -163,7 +172,7 @@ class RedisBackplane:
         await self._empty_queue(LEAVE_SECONDS)
         self._halt()
         with suppress(LinkError, RedisError):
-            await self._stream.reap(self.last, self._membership.incarnation)
+            await self._membership.reap(self.last, self._membership.incarnation)
 
     async def freeze(self) -> dict[str, Any]:
         """Stop where it is, for another process to go on.
@@ -184,6 +193,8 @@ class RedisBackplane:
         if self._stopping:
             self._stopping = False
             self._begin()
+            if not self._link.is_up:
+                self._link_is_down("")
 
     async def _empty_queue(self, seconds: float) -> bool:
         """Wait until everything has come back, and tell whether it has."""
@@ -200,15 +211,17 @@ class RedisBackplane:
         if self._giving_up and self._giving_up.active():
             self._giving_up.cancel()
 
-    async def _run(self) -> None:
-        while not self._stopping:
+    def _is_over(self, begin: int) -> bool:
+        return self._stopping or begin != self._begins
+
+    async def _run(self, begin: int) -> None:
+        while not self._is_over(begin):
             try:
                 if not self._is_inside:
                     await self._come_in()
-                await self._follow()
+                await self._follow(begin)
             except _DroppedOutError as why:
-                if not self._stopping:
-                    self._drop_out(why)
+                self._drop_out(why)
             except (LinkError, RedisError):  # the link has told of it
                 await self._wait(POLL_SECONDS)
             except Exception:
@@ -243,11 +256,11 @@ class RedisBackplane:
 
     # What comes
 
-    async def _follow(self) -> None:
+    async def _follow(self, begin: int) -> None:
         """Apply what comes, until the node has to begin anew."""
-        while not self._stopping:
+        while not self._is_over(begin):
             found = await self._stream.read(self.last)
-            if self._stopping:
+            if self._is_over(begin):
                 return
             for id_, entry in found:
                 self._take(id_, entry)
@@ -273,7 +286,7 @@ class RedisBackplane:
         if entry.node == self._membership.incarnation:
             raise _DroppedOutError("the others have not heard of it for too long", is_certain=True)
         if self._membership.part(entry):
-            event = Reaped(NOBODY, entry.node, self._rooms.limits.grace)
+            event = Reaped(NOBODY, entry.node, float(entry.data))
             event.id, event.time = entry.id, entry.time
             self._apply_safely(event)
 
@@ -405,4 +418,4 @@ class RedisBackplane:
         with suppress(LinkError, RedisError):
             await self._append([])
             if not self._trouble:
-                await self._stream.reap(self.last)
+                await self._membership.reap(self.last)

@@ -102,9 +102,12 @@ class Stream:
         """Tell whether any of some nodes still takes part."""
         return any(await self._link.call("HMGET", NODES, *nodes))
 
-    async def reap(self, seen: int, node: str = "") -> None:
-        """Have nodes take part no more whose leases are over, or one that is named."""
-        await self._link.run(self._reap, (), (seen, ENTRIES, *([node] if node else [])))
+    async def reap(self, seen: int, grace: float, node: str = "") -> None:
+        """Have nodes take part no more whose leases are over, or one that is named.
+
+        :param grace: seconds for which places of their people are kept.
+        """
+        await self._link.run(self._reap, (), (seen, ENTRIES, grace, *([node] if node else [])))
 
     async def read(self, after: int) -> list[tuple[int, Entry | None]]:
         """Wait a little for entries after an id, and give them by their ids."""

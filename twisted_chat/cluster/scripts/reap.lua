@@ -1,7 +1,8 @@
 -- Have nodes take part no more: one that is named, or all whose leases are over.
--- ARGV: the last id that the node has seen, how many entries stay; then the node, if one is named.
+-- ARGV: the last id that the node has seen, how many entries stay, for how many seconds
+-- places are kept; then the node, if one is named.
 -- Each goes once, whoever and however many notice it; gives how many there were.
-local seen, most, named = unpack(ARGV)
+local seen, most, grace, named = unpack(ARGV)
 local gone = {}
 for _, one in ipairs(redis.call('HKEYS', 'tcpchat:nodes')) do
     local lives = redis.call('EXISTS', 'tcpchat:lease:' .. one) == 1
@@ -18,7 +19,7 @@ for _, one in ipairs(gone) do
     redis.call('HDEL', 'tcpchat:nodes', one)
     redis.call('DEL', 'tcpchat:lease:' .. one)
     redis.call('XADD', 'tcpchat:events', 'MAXLEN', '~', most, string.format('%.0f-0', id),
-        'i', one, 's', '0', 't', time, 'p', string.format('%.0f', before), 'k', 'gone', 'e', '')
+        'i', one, 's', '0', 't', time, 'p', string.format('%.0f', before), 'k', 'gone', 'e', grace)
     before = id
 end
 return #gone
