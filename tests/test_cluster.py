@@ -486,6 +486,29 @@ def test_a_node_is_renewed(cluster):
     assert cyd
 
 
+def test_a_node_whose_new_code_is_broken(tmp_path, monkeypatch):
+    """It goes on where it was, and the other nodes have noticed nothing."""
+    new = tmp_path / "new"
+    new.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(new))
+    with Cluster(tmp_path, 2) as cluster:
+        a, b = cluster.nodes
+        ann, bob = enters(a, "ann"), enters(b, "bob")
+        ann.expect("> bob joined the room")
+        (new / "sitecustomize.py").write_text(
+            "import twisted_chat.chat.snapshot as s\n"
+            "def load(*_): raise ValueError('what is that')\ns.load = load"
+        )
+        for times in (1, 2):
+            a.signal(signal.SIGUSR2)
+            a.wait_for_log("the chat was not handed over to a new process", times)
+            ann.say(f"still {times}")
+            bob.expect(f"> ann: still {times}")
+            bob.say("yes")
+            ann.expect("> bob: yes")
+        assert "begins anew" not in a.log() + b.log()
+
+
 def test_a_node_stops_in_order(cluster):
     """Its people leave at once, and the others need not wait for the lease."""
     a, b, _ = cluster.nodes

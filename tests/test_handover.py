@@ -281,6 +281,7 @@ BROKEN = {
     "an import that fails": "import sys; sys.modules['twisted_chat.service'] = None",
     "a service that cannot be made": "import twisted_chat.tap as t; t.makeService = None",
     "an exit": "import os; os._exit(3)",
+    "a hang": "import time; time.sleep(60)",
     "a newer schema": (
         "import twisted_chat.state.database as d; m = d.migrations;"
         "d.migrations = lambda: [*m(), 'CREATE TABLE more (x)']"
@@ -307,7 +308,7 @@ def test_a_broken_release_changes_nothing(tmp_path, monkeypatch, what):
         # The code of the heir, and of nothing that runs already.
         (new / "sitecustomize.py").write_text(BROKEN[what])
         chat.signal(signal.SIGUSR2)
-        chat.wait_for_log(STAYED)
+        wait_until(lambda: STAYED in chat.log(), "the old code to go on", 40)
         ann.send(b"line\r\n")
         bob.expect("> ann: half a line")
         (new / "sitecustomize.py").unlink()
