@@ -3,7 +3,7 @@ r"""A chat server for Twisted.
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
     interfaces, chat  <-  wire, worker, link  <-  state, accounts, cluster  <-  assembly
-                      <-  doors  <-  estate  <-  service, config
+                      <-  doors, node  <-  estate  <-  service, config
                       <-  settings, handover  <-  reload, heir  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
@@ -15,6 +15,7 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``cluster``   the one order of events, on one node or on many.
 ``assembly``  puts these together, and is the only one that knows them all.
 ``doors``     the ways in: each file there gives the chat `IClient`\\ s.
+``node``      a node of a cluster, begun and ended in order.
 ``estate``    all that one process leaves to the next.
 ``service``   ports, and a stop in order.
 ``config``    the file of options.
