@@ -17,7 +17,7 @@ from twisted.protocols.portforward import ProxyFactory
 
 from twisted_chat.link import Link, LinkError, RedisError, Script, Target
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.redis]
 SECRET = "p%C3%A4ss%2Fword%40"
 PASSWORD = "päss/word@"
 

@@ -19,7 +19,7 @@ from twisted_chat.chat.place import Gone, Place
 from twisted_chat.link import Link, Target
 from twisted_chat.state.redis import RedisStore
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.redis]
 SCRIBE_SECONDS = 0.3
 ROOM = KeptRoom(7, "tea", "leaves", None, Charter("@ann", ("@bob",)))
 

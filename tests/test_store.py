@@ -108,7 +108,9 @@ def redis(tmp_path_factory):
         yield server, SelectReactor()
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.real)])
+@pytest.fixture(
+    params=["memory", "sqlite", pytest.param("redis", marks=[pytest.mark.real, pytest.mark.redis])]
+)
 def shelf(request, tmp_path):
     if request.param == "redis":
         shelf = RedisShelf(*request.getfixturevalue("redis"))

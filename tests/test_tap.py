@@ -232,6 +232,41 @@ def test_good_values(option, value, limit, means):
     assert getattr(parse(f"--{option}", value).limits, limit) == means
 
 
+REDIS = "takes redis://HOST:PORT/DB, rediss://... or unix:///SOCKET"
+
+
+def test_a_node_of_a_cluster(tmp_path):
+    """The server is named on the command line, or in a file that others cannot read."""
+    options = parse("--redis", "redis://chat.example:7000/3", "--node", "a")
+    assert (str(options.redis), options["node"]) == ("redis://chat.example:7000/3", "a")
+    (tmp_path / "secret").write_text("redis://ann:correct%20horse@localhost\n")
+    options = parse("--redis-file", str(tmp_path / "secret"))
+    assert options.redis.password == "correct horse"
+    assert parse().redis is None
+    service = tap.makeService(options, MemoryReactorClock())
+    assert service.rooms.store.form == "redis 1"
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://localhost", "redis://a:sesame@h:x"])
+def test_a_wrong_server(capfd, tmp_path, url):
+    """The line tells what is wrong, and never a password."""
+    for option in ("redis", "redis-file"):
+        (tmp_path / "secret").write_text(url)
+        value = url if option == "redis" else str(tmp_path / "secret")
+        line = refusal(capfd, f"--{option}", value)
+        assert line.startswith(f"tcpchat: --{option}: ")
+        assert line.endswith(REDIS)
+        assert "sesame" not in line
+
+
+def test_a_node_has_no_file(capfd):
+    """Redis keeps it all, so a file is a misunderstanding."""
+    line = refusal(capfd, "--redis", "redis://localhost", "--state", "chat.sqlite")
+    assert line.endswith("chat.sqlite: is not for a node of a cluster: Redis keeps it all")
+    line = refusal(capfd, "--redis", "redis://localhost", "--node", "a.b")
+    assert line == "tcpchat: --node a.b: takes 1 to 32 letters, digits and dashes"
+
+
 @pytest.mark.parametrize(
     ("option", "takes", "values"),
     [
@@ -258,6 +293,7 @@ def test_good_values(option, value, limit, means):
             ["", "nonsense", "sshkey", "anonymous", "file", "file:", "file:/", "file:/missing"],
         ),
         ("help-auth-type", "takes a type that --help-auth lists", ["", "nonsense"]),
+        ("redis-file", "takes a file with the URL of a Redis server", ["/missing"]),
     ],
 )
 def test_bad_values(capfd, option, takes, values):

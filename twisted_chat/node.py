@@ -7,7 +7,7 @@ from typing import Any
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.membership import LEASE_SECONDS
-from twisted_chat.cluster.redis import RedisBackplane
+from twisted_chat.cluster.redis import PATIENCE_SECONDS, RedisBackplane
 from twisted_chat.cluster.stream import Stream
 from twisted_chat.link import Link, Target
 from twisted_chat.state.redis import KEEP_LINES, KEEP_SECONDS, RedisStore
@@ -30,6 +30,7 @@ class Node:
         keep_seconds: float = KEEP_SECONDS,
         keep_lines: int = KEEP_LINES,
         lease: float = LEASE_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         token: Callable[[], str] = _new_token,
     ) -> None:
         """
@@ -38,6 +39,7 @@ class Node:
         :param keep_seconds: for how long lines are kept.
         :param keep_lines: how many lines of a room are kept.
         :param lease: seconds after which the others take it for gone if it says nothing.
+        :param patience: seconds for which lines wait while Redis is away; then they are refused.
         :param token: makes what nobody else makes.
         """
         link, reading = self._links = Link(reactor, target), Link(reactor, target)
@@ -50,6 +52,7 @@ class Node:
             token=token,
             turn=self._turn,
             lease=lease,
+            patience=patience,
         )
         self.store = RedisStore(
             reactor,

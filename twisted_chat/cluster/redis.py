@@ -86,7 +86,9 @@ class RedisBackplane:
         self._queue = Queue()
         self._rooms: Rooms
         self._begun: Callable[[int], None]
-        self._is_inside = self._is_lost = self._is_sending = False
+        self.is_inside = False
+        """Whether this node takes part."""
+        self._is_lost = self._is_sending = False
         self._is_unsure = False
         """Whether something may have been accepted of which nobody has told."""
         self._flush_is_due = self._stopping = False
@@ -159,7 +161,7 @@ class RedisBackplane:
         else:
             self._membership.go_on(rooms, left["membership"])
             self.last, self._queue.number = left["last"], left["number"]
-            self._is_inside = True
+            self.is_inside = True
         self._begin()
 
     def _begin(self) -> None:
@@ -217,7 +219,7 @@ class RedisBackplane:
     async def _run(self, begin: int) -> None:
         while not self._is_over(begin):
             try:
-                if not self._is_inside:
+                if not self.is_inside:
                     await self._come_in()
                 await self._follow(begin)
             except _DroppedOutError as why:
@@ -237,7 +239,7 @@ class RedisBackplane:
             "this node begins anew, for {why}. people here may see others leave and come back",
             why=why,
         )
-        self._is_inside, self._trouble = False, None
+        self.is_inside, self._trouble = False, None
         for one in self._queue.all():
             if one.can_be_refused:
                 is_known = why.is_certain or not one.is_sent
@@ -251,7 +253,7 @@ class RedisBackplane:
         self._rooms.reunion.begin_anew(load, seen)
         self.last = id_  # which the rules may have taken for another
         self._begun(id_)
-        self._is_inside = True
+        self.is_inside = True
         self._flush_soon()
 
     # What comes
@@ -325,7 +327,7 @@ class RedisBackplane:
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        is_open = self._is_inside and self._link.is_up and not self._is_unsure
+        is_open = self.is_inside and self._link.is_up and not self._is_unsure
         is_open = is_open and not self._is_lost and not self._trouble
         if is_open and not self._is_sending and (batch := self._queue.batch()):
             self._is_sending = True
@@ -377,7 +379,7 @@ class RedisBackplane:
 
     async def _go_on(self) -> None:
         """Find out what was accepted of that whose fate is unknown, before anything else goes."""
-        if self._is_inside:
+        if self.is_inside:
             try:
                 accepted = await self._append([])
             except LinkError:  # it comes up again
@@ -410,7 +412,7 @@ class RedisBackplane:
                 self._refuse(one, NOT_SENT)
 
     def _renew(self) -> "Deferred[None]":
-        if not self._is_inside or not self._link.is_up:
+        if not self.is_inside or not self._link.is_up:
             return succeed(None)
         return Deferred.fromCoroutine(self._renew_and_reap())
 
