@@ -83,3 +83,105 @@ def test_nodes_agree_on_what_they_know(town):
     bob.types("/unlock", "/nick robert", "/leave", "/join tea sesame")
     bob.drops()
     assert without_its_own(town.nodes[0]) == without_its_own(town.nodes[1])
+
+
+def stops_hearing(town):
+    """Have the second node hear of nothing any more, and be reaped."""
+    here, there = town.nodes
+    town.seen = there.backplane.last
+    here.backplane._nodes.remove((there.admit, there.apply))
+    reaps(town)
+
+
+def begins_anew(town):
+    """Have the second node hear again, and find the others and its people again."""
+    here, there = town.nodes
+    given = snapshot.take(here)
+    here.backplane._nodes.append((there.admit, there.apply))
+    there.incarnation += "x"
+    there.reunion.begin_anew(lambda: snapshot.load(there, given), town.seen)
+    town.clock.turn()
+    assert without_its_own(here) == without_its_own(there)
+
+
+def test_a_node_that_was_reaped_finds_its_people_again(town):
+    """They are in their rooms, with their names; what was said meanwhile is shown."""
+    ann, bob = town.enters("ann"), town.registers("bob", "tea")
+    town.enters("cyd")
+    dot = town.arrives("/nick dot", "/away lunch")
+    assert dot.session.rooms is bob.session.rooms
+    for guest in (ann, bob, dot):
+        guest.reads()
+    stops_hearing(town)
+    assert ann.reads() == []  # nobody else there was in the room but bob, who may come back
+    ann.types("meanwhile")
+    begins_anew(town)
+    assert [line[-11:] for line in bob.reads()] == [" meanwhile:", ": meanwhile"]
+    bob.types("back")
+    assert ann.reads()[-1] == "> bob: back"
+    assert town.nodes[0].naming.find("dot").away == "lunch"
+
+
+def test_whoever_was_taken_over_meanwhile_is_told(town):
+    """The place is another connection's by now."""
+    town.enters("ann")
+    bob = town.registers("bob", "tea")
+    stops_hearing(town)
+    again = town.arrives("/login bob correct horse")
+    assert again.session.who.account == "@bob"
+    begins_anew(town)
+    assert bob.reads()[-1] == "err: you have logged in elsewhere, and go on there. goodbye"
+    again.types("here")
+    assert town.nodes[0].naming.find("bob").client is again.client
+
+
+def test_whoever_has_lost_a_name(town):
+    """They are told, and are strangers."""
+    ann, bob = town.enters("ann"), town.enters("bob")
+    stops_hearing(town)
+    assert ann.reads()[-1] == "> bob has left the room"
+    ann.types("/nick bob")
+    begins_anew(town)
+    assert "> bob is somebody else by now. you are anonymous" in bob.reads()
+    assert ann.reads()[-1] == "> anonymous joined the room"
+
+
+def test_an_owner_of_a_name_gets_it_back(town):
+    """A guest who has it makes way, as when its owner logs in."""
+    town.enters("ann")
+    bob = town.registers("bob", "tea")
+    cyd = town.arrives()
+    stops_hearing(town)
+    town.grace_ends()
+    cyd.types("/nick bob")
+    assert cyd.session.who.name == "bob"
+    begins_anew(town)
+    assert bob.session.who.name == "bob"
+    assert cyd.reads()[-1] == "> that name belongs to an account. you are anonymous now"
+
+
+def test_whoever_is_banned_meanwhile_is_in_no_room(town):
+    """Coming back is no way around a ban."""
+    ann = town.registers("ann", "tea")
+    bob = town.registers("bob", "tea")
+    stops_hearing(town)
+    town.grace_ends()
+    ann.types("/ban bob")
+    begins_anew(town)
+    assert "> you are in no room: you are banned from tea" in bob.reads()
+    assert bob.session.person.room is None
+
+
+def test_who_is_not_found_again_leaves(town):
+    """Nobody saw them go, so that is shown once it is clear."""
+    town.enters("ann")
+    bob = town.enters("bob")
+    _, there = town.nodes
+    bob.reads()
+    kept = snapshot.remembered(there)
+    there.reunion.begin_anew(lambda: there.restore(kept), there.backplane.last)
+    town.clock.turn()
+    assert "> ann has left the room" not in bob.reads()
+    town.clock.advance(30)
+    there.tick()
+    assert bob.reads() == ["> ann has left the room"]
