@@ -25,7 +25,8 @@ def passwords(directory, **accounts):
 def test_accounts_of_a_file(tmp_path):
     """Those of the file log in, nobody else does, and no password is in the log."""
     accounts = {"ann": "correct horse", "server": "zebra crossing"}
-    with Chat(tmp_path, *passwords(tmp_path, **accounts), warm=False) as chat:
+    options = ("--grace", "0", *passwords(tmp_path, **accounts))
+    with Chat(tmp_path, *options, warm=False) as chat:
         ann = chat.connect()
         for name in ("ann", "dan"):
             ann.asks(f"/login {name} wrong horse", WRONG)
@@ -50,7 +51,8 @@ def test_accounts_made_before(tmp_path):
         cyd.say(f"/register {OWN}")
         assert "is yours now" in cyd.read()
     accounts = {"cyd": "correct horse", "c\u0443d": "correct horse"}
-    with Chat(tmp_path, *passwords(tmp_path, **accounts), warm=False) as chat:
+    options = ("--grace", "0", *passwords(tmp_path, **accounts))
+    with Chat(tmp_path, *options, warm=False) as chat:
         cyd = chat.connect()
         cyd.asks("/login cyd correct horse", WRONG)
         cyd.asks(

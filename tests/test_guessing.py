@@ -70,7 +70,7 @@ def test_accounts_survive_a_kill(tmp_path):
         assert "is yours now" in ann.read()
         chat.signal(signal.SIGKILL)
         chat.exit_code()
-    with Chat(tmp_path, warm=False) as chat:
+    with Chat(tmp_path, "--grace", "0", warm=False) as chat:
         ann = chat.connect()
         ann.asks("/login ann wrong horse", ANSWERS[0])
         ann.asks(f"/login ann {PASSWORD}", "> welcome back, ann. you are logged in")

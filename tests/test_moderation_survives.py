@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.real, pytest.mark.long]
 
 PASSWORD = "correct horse"
 ACCOUNTS = ("ann", "bob", "cyd", "dot", "eve", "fay")
-OPTIONS = ("--operator", "root", "--flood", "off")
+OPTIONS = ("--operator", "root", "--flood", "off", "--grace", "0")
 SOCKET = "chat.sock"
 """Whoever comes over it comes from nowhere, so that no address counts."""
 LOCKED_DOWN = "err: only who has an account may come in now. usage: /login NAME [PASSWORD]"
