@@ -10,11 +10,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import measure, report
+from benchmarks import cluster, measure, report
+from benchmarks import scenarios as table
 from benchmarks.progress import Progress
 from benchmarks.report import Outcome
-from benchmarks.scenarios import QUICK, SCENARIOS, quick
+from benchmarks.scenarios import Settings, quick
 from benchmarks.servers import COMPARED, SERVERS
+
+SCENARIOS = {**table.SCENARIOS, **cluster.SCENARIOS}
+QUICK = (*table.QUICK, "cluster")
 
 
 def _names(allowed: Sequence[str]) -> Callable[[str], list[str]]:
@@ -75,6 +79,8 @@ def _outcomes(options: argparse.Namespace, programs: Sequence[str]) -> list[Outc
         servers = [one for one in scenario.servers if one.partition(" ")[0] in programs]
         if missing := measure.allow_descriptors(scenario):
             _say(f"left out: {name} {missing}")
+        elif name in cluster.SCENARIOS and not cluster.redis_program():
+            _say(f"left out: {name} needs redis-server, which is not installed")
         elif servers:
             outcomes.append(Outcome(name, scenario, servers))
     return outcomes
@@ -99,12 +105,17 @@ def _measure(load: Path, outcome: Outcome, rounds: int, progress: Progress) -> l
             for server in outcome.servers:
                 progress.begin(f"{outcome.name}, {case}: {server}")
                 try:
-                    figures = measure.run(load, SERVERS[server], outcome.scenario.scene, settings)
-                    outcome.add(case, server, figures)
+                    outcome.add(case, server, _run(load, outcome, server, settings))
                 except measure.RunError as error:
                     failures.append(f"failed: {outcome.name}, {case}, {server}: {error}")
                 progress.end()
     return failures
+
+
+def _run(load: Path, outcome: Outcome, server: str, settings: Settings) -> measure.Figures:
+    if outcome.name in cluster.SCENARIOS:
+        return cluster.run(load, server, outcome.scenario.scene, settings)
+    return measure.run(load, SERVERS[server], outcome.scenario.scene, settings)
 
 
 def main() -> int:

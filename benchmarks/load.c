@@ -1,8 +1,9 @@
 /* A load for chat servers: people connect, some of them talk, and what each one hears is checked.
  *
- *     load PROTOCOL PORT SCENE [NAME=NUMBER ...]
+ *     load PROTOCOL PORT[,PORT ...] SCENE [NAME=NUMBER ...]
  *
- * PROTOCOL is chat, irc or nats; the server is at 127.0.0.1.  The scenes:
+ * PROTOCOL is chat, irc or nats; the server is at 127.0.0.1.  If it is at several ports, as many
+ * nodes are, the people of each room are spread over them in turn, the talkers last.  The scenes:
  *
  *     talk   talkers say numbered lines for some seconds, and everyone listens
  *     hold   everyone connects; "held" is printed; they stay until the standard input ends
@@ -40,6 +41,7 @@ enum {
     HEAD = 32,          /* bytes of a payload before its filling */
     LARGEST = 4096,     /* bytes in a payload */
     EVENTS = 512,
+    PORTS = 16,
 };
 
 static const uint64_t SECOND = 1000000000;
@@ -56,6 +58,7 @@ static long window = 1;          /* lines of a talker that not every member has 
 static long rate = 0;            /* lines a second of all talkers together, without a window */
 static long size = 64;           /* bytes in a payload */
 static long quiet = 0;           /* 1: members hear of no one's coming and going (chat only) */
+static long tell = 0;            /* 1: "talking" is printed when all are there and talking begins */
 static long at_once = 8;         /* people who are on their way in; a small backlog holds that */
 static long patience = 10;       /* seconds without a sign of life until we give up */
 static long limit = 180;         /* seconds that it may take as a whole */
@@ -68,8 +71,8 @@ static const struct {
     {"members", &members, 1},   {"talkers", &talkers, 0},   {"rooms", &rooms, 0},
     {"stuck", &stuck, 0},       {"stay", &stay, 1},         {"milliseconds", &milliseconds, 1},
     {"window", &window, 1},     {"rate", &rate, 0},         {"size", &size, HEAD},
-    {"quiet", &quiet, 0},       {"at_once", &at_once, 1},   {"patience", &patience, 1},
-    {"limit", &limit, 1},
+    {"quiet", &quiet, 0},       {"tell", &tell, 0},         {"at_once", &at_once, 1},
+    {"patience", &patience, 1}, {"limit", &limit, 1},
 };
 
 /* ---- How servers are spoken to: a new protocol is one entry ---- */
@@ -118,7 +121,8 @@ struct talker {
     uint32_t *heard;     /* by how many members; a ring of the lines that are on their way */
 };
 
-static struct sockaddr_in address;
+static struct sockaddr_in addresses[PORTS];
+static long ports;
 static struct person *people; /* members first, then talkers */
 static struct talker *talking;
 static long everyone;
@@ -273,7 +277,8 @@ static void dial(struct person *person) {
         setsockopt(person->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         setsockopt(person->fd, IPPROTO_TCP, TCP_MAXSEG, &small, sizeof small);
     }
-    if (connect(person->fd, (struct sockaddr *)&address, sizeof address))
+    struct sockaddr_in *address = &addresses[number(person) / (rooms ? rooms : 1) % ports];
+    if (connect(person->fd, (struct sockaddr *)address, sizeof *address))
         fault("u%ld cannot connect: %s", number(person), strerror(errno));
     setsockopt(person->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(person->fd, F_SETFL, O_NONBLOCK);
@@ -508,6 +513,10 @@ static void talk(void) {
     turn_until_quiet(300);
     for (long each = 0; each < stuck; each++)
         watch(&people[each], EPOLL_CTL_DEL, 0);
+    if (tell) {
+        puts("talking");
+        fflush(stdout);
+    }
     if (rate)
         start_timer();
     double cpu = cpu_seconds();
@@ -632,17 +641,25 @@ static void gather(void) {
     epoll = epoll_create1(0);
 }
 
+static void find(char *list) {
+    for (char *word = strtok(list, ","); word && ports < PORTS; word = strtok(NULL, ",")) {
+        addresses[ports].sin_family = AF_INET;
+        addresses[ports].sin_port = htons(atoi(word));
+        addresses[ports++].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    }
+}
+
 int main(int count, char **words) {
     if (count < 4)
-        fault("usage: load PROTOCOL PORT SCENE [NAME=NUMBER ...]");
+        fault("usage: load PROTOCOL PORT[,PORT ...] SCENE [NAME=NUMBER ...]");
     for (size_t each = 0; each < COUNT(protocols); each++)
         if (!strcmp(words[1], protocols[each].name))
             protocol = &protocols[each];
     if (!protocol)
         fault("no such protocol: %s", words[1]);
-    address.sin_family = AF_INET;
-    address.sin_port = htons(atoi(words[2]));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    find(words[2]);
+    if (!ports)
+        fault("no port");
     for (int each = 4; each < count; each++)
         set(words[each]);
     gather();

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.scenarios import Scenario, Settings
@@ -61,37 +61,56 @@ def run(load: Path, server: Server, scene: str, settings: Settings) -> Figures:
     :raises RunError: if there are none.
     """
     with tempfile.TemporaryDirectory() as directory, _started(server, directory) as (port, pid):
-        before = _resident(pid)
-        words = [f"{name}={value}" for name, value in settings.items()]
+        before = resident(pid)
+        held: list[int] = []
+        told = {"held": lambda: held.append(resident(pid) - before)}
         with _on_processor(1):
-            playing = subprocess.Popen(
-                [str(load), server.protocol, str(port), scene, *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        with playing:
-            try:
-                return _listen(playing, lambda: _resident(pid) - before)
-            finally:
-                playing.kill()
+            figures = play(load, (server.protocol, str(port)), scene, settings, told)
+    if held:
+        figures["bytes_each"] = held[0] / figures["connections"]
+    return figures
 
 
-def _listen(playing: "subprocess.Popen[str]", grown: Callable[[], int]) -> Figures:
+def play(
+    load: Path,
+    server: tuple[str, str],
+    scene: str,
+    settings: Settings,
+    told: Mapping[str, Callable[[], object]],
+) -> Figures:
+    """Play a scene, and give the figures of the load.
+
+    :param server: the protocol, and the port or ports, as ``load.c`` takes them.
+    :param told: what is to be done when the load tells how far it is.
+    :raises RunError: if there are none.
+    """
+    words = [f"{name}={value}" for name, value in settings.items()]
+    playing = subprocess.Popen(
+        [str(load), *server, scene, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with playing:
+        try:
+            return _listen(playing, told)
+        finally:
+            playing.kill()
+
+
+def _listen(playing: "subprocess.Popen[str]", told: Mapping[str, Callable[[], object]]) -> Figures:
     """Read what the load tells."""
-    held: int | None = None
     last = ""
     for line in playing.stdout:
+        if do := told.get(line.strip()):
+            do()
         if line == "held\n":
-            held = grown()
             playing.stdin.close()
         last = line
     if playing.wait():
         raise RunError(playing.stderr.read().strip() or f"the load ended with {playing.returncode}")
     figures: Figures = json.loads(last)
-    if held is not None:
-        figures["bytes_each"] = held / figures["connections"]
     return figures
 
 
@@ -109,7 +128,7 @@ def _on_processor(place: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _started(server: Server, directory: str) -> Iterator[tuple[int, int]]:
     """Start a server, and give its port and its process."""
-    port = _free_port()
+    port = free_port()
     fill = {"port": port, "directory": directory}
     for name, text in server.files.items():
         Path(directory, name).write_text(text.format(**fill))
@@ -123,19 +142,24 @@ def _started(server: Server, directory: str) -> Iterator[tuple[int, int]]:
             stderr=file,
         )
     try:
-        _wait_for(port, process, output)
+        wait_for(port, process, output)
         yield port, process.pid
     finally:
         process.kill()  # in order, each would be told that all others leave
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give the number of a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:
+def wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:
+    """Wait until a server listens.
+
+    :raises RunError: it does not.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -148,7 +172,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> No
     raise RunError(f"the server does not listen after {START_SECONDS} s")
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     """Give the memory of a process, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+([0-9]+) kB", status)

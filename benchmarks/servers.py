@@ -30,7 +30,7 @@ class Server:
         return (told.stdout or told.stderr).partition("\n")[0].strip()
 
 
-def _twistd() -> str:
+def twistd() -> str:
     """Give the ``twistd`` of the Python that runs this."""
     beside = Path(sys.executable).with_name("twistd")
     return str(beside) if beside.exists() else "twistd"
@@ -40,7 +40,7 @@ def _tcpchat(*, reactor: str = "", flood: str = "off", state: str = ":memory:") 
     return Server(
         "chat",
         (
-            *(_twistd(), "-n", "--pidfile=", "--logfile", "{directory}/log"),
+            *(twistd(), "-n", "--pidfile=", "--logfile", "{directory}/log"),
             *(("--reactor", reactor) if reactor else ()),
             *("tcpchat", "--port", "tcp:{port}:interface=127.0.0.1:backlog=4096"),
             *("--state", state, "--flood", flood, "--max-per-address", "0"),
