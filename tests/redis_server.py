@@ -118,12 +118,12 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it in order."""
-        self._process.signal(signal.SIGTERM)
+        os.killpg(self._process.pid, signal.SIGTERM)
         self._process.exit_code()
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.signal(signal.SIGKILL)
+        os.killpg(self._process.pid, signal.SIGKILL)  # with what sets its clock
         self._process.exit_code()
 
     def pause(self) -> None:

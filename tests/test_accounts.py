@@ -1,12 +1,12 @@
 """Names that one keeps: registering, logging in, and going on where one was."""
 
 import pytest
-from town import KINDS, PASSWORD, Guest, Town
+from town import EVERYWHERE, PASSWORD, Guest, Town
 
 from twisted_chat.chat.events import LoggedIn
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERYWHERE)
 def town(request: pytest.FixtureRequest) -> Town:
     return Town(request.param)
 

@@ -1,7 +1,7 @@
 """What people see: the commands and the rules, over every backplane."""
 
 import pytest
-from town import KINDS, Guest, Town
+from town import EVERYWHERE, KINDS, Guest, Town
 
 from twisted_chat.chat import kept
 from twisted_chat.chat.limits import DORMANT_SECONDS, Limits
@@ -11,7 +11,7 @@ WELCOME = (
 )
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERYWHERE)
 def town(request: pytest.FixtureRequest) -> Town:
     return Town(request.param)
 
@@ -170,6 +170,7 @@ def test_a_client_that_echoes_hears_its_own_lines(town, ann):
     assert ann.reads()[-1] == "> page: hi"
 
 
+@pytest.mark.parametrize("town", KINDS, indirect=True)
 def test_everyone_hears_one_order(town, ann, bob):
     """Lines said in one turn are heard in one order by everyone else."""
     cyd = town.enters("cyd")
@@ -206,6 +207,7 @@ def test_a_name_is_had_by_one(town, ann):
     assert bob.asks("/nick ANN") == ["> all right, I will call you ANN"]
 
 
+@pytest.mark.parametrize("town", KINDS, indirect=True)
 def test_two_claims_in_one_turn_have_one_winner(town):
     """Who comes second is refused, though the name was free when they asked."""
     ann, bob = town.arrives(), town.arrives()
@@ -441,6 +443,7 @@ def test_forget_is_about_oneself(town, ann, bob):
     assert [line.split()[-1] for line in bob.asks("/history")] == ["one", "three"]
 
 
+@pytest.mark.parametrize("town", KINDS, indirect=True)
 def test_what_is_said_after_joining_is_not_replayed(town, ann):
     """A line is replayed or heard, never both, though it is said while someone enters."""
     bob = town.arrives("/nick bob")
@@ -478,6 +481,7 @@ def test_a_reply_follows_the_person(town, ann, bob):
     assert impostor.reads() == ["> anna has left the room"]
 
 
+@pytest.mark.parametrize("town", KINDS, indirect=True)
 def test_a_private_line_to_who_has_just_gone(town, ann, bob):
     """Who went while the line was on its way does not get it, and the sender is told."""
     ann.reads()

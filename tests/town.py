@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+from redis_town import RedisClock, wires
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from twisted_chat.chat import record
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
+from twisted_chat.cluster.redis import RedisBackplane
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import (
@@ -28,6 +31,8 @@ from twisted_chat.testing import (
 
 T = TypeVar("T")
 KINDS = ("local", "delayed", "two nodes", "on disk")
+"""Those whose events come in the order in which they were asked for, and one by one."""
+EVERYWHERE = (*KINDS, pytest.param("in redis", marks=[pytest.mark.real, pytest.mark.redis]))
 OPERATORS = ("root", "boss")
 """Who runs the server, once registered."""
 CODE = "0123456789abcdef"
@@ -85,21 +90,31 @@ class Town:
     """A chat of one or two nodes, and the people in it."""
 
     def __init__(self, kind: str = "local", limits: Limits | None = None) -> None:
-        self.clock = ManualClock()
+        self.clock = RedisClock() if kind == "in redis" else ManualClock()
         self._kind, self._limits = kind, limits
         self._guests: list[Guest] = []
         backplane = DelayedBackplane(self.clock) if kind in ("delayed", "two nodes") else None
         self._directory = _directory(self) if kind == "on disk" else None
         store = self._store()  # which nodes share
-        number = 2 if kind == "two nodes" else 1
+        number = 2 if kind in ("two nodes", "in redis") else 1
+        if kind == "in redis":
+            wires().clear()
         self.nodes: list[Rooms] = [
-            rooms(self.clock, backplane, store, limits, OPERATORS) for _ in range(number)
+            rooms(self.clock, backplane or self._backplane(one), store, limits, OPERATORS)
+            for one in range(number)
         ]
         for node in self.nodes:
             for name in node.operators.names:
                 node.operators.expect(name, CODE)
-        self.nodes[0].restore(store.open())
+        if kind == "in redis":
+            for one, node in zip(wires().backplanes, self.nodes, strict=True):
+                wires().start(one, node, self.clock)
+        else:
+            self.nodes[0].restore(store.open())
         self._arrivals = 0
+
+    def _backplane(self, number: int) -> RedisBackplane | None:
+        return wires().add(self.clock, number) if self._kind == "in redis" else None
 
     def _store(self) -> SQLiteStore | MemoryStore:
         if self._directory is None:

@@ -80,12 +80,12 @@ class Operators:
         self._codes[account_id(name.text)] = code
 
     def needs_code(self, name: str) -> bool:
-        """Tell whether only a code registers a name.
+        """Tell whether only a code registers a name: that of an operator, whichever node knows.
 
         :raises ChatError: nothing does, for it looks like that of an operator.
         """
         own = Name.of(name)
-        for operator in self.names:
+        for operator in (*self.names, *(Name.of(id_[1:]) for id_ in self._ids)):
             if own.fold == operator.fold:
                 return True
             if not set(own.keys).isdisjoint(operator.keys):

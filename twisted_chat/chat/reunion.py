@@ -72,6 +72,8 @@ class Reunion:
         :param seen: the id of the last event that they have been shown.
         """
         rooms = self._rooms
+        for one in [one for one in rooms.sessions.values() if one.ended]:
+            del rooms.sessions[one.id]  # they have gone, and are not to come back for a moment
         sessions = [one for one in rooms.sessions.values() if one.person.who.name]
         self._awaited = self._in_sight(sessions)
         self._until = rooms.clock() + AWAITED_SECONDS

@@ -140,6 +140,11 @@ class RedisBackplane:
         for session in sessions:
             session.show(Notice(words))
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something is under way that this node has said."""
+        return len(self._queue) > 0
+
     # Coming in, going on, going
 
     def start(
@@ -201,10 +206,10 @@ class RedisBackplane:
     async def _empty_queue(self, seconds: float) -> bool:
         """Wait until everything has come back, and tell whether it has."""
         end = self._reactor.seconds() + seconds
-        while len(self._queue) and self._reactor.seconds() < end:
+        while self.has_more and self._reactor.seconds() < end:
             self._flush_soon()
             await self._wait(POLL_SECONDS)
-        return not len(self._queue)
+        return not self.has_more
 
     def _halt(self) -> None:
         self._stopping = True
