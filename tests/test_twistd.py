@@ -201,7 +201,7 @@ def test_a_taken_port_as_a_daemon(tmp_path, taken):
     done = run(*options, "--port", f"tcp:{taken}:interface=127.0.0.1", cwd=tmp_path)
     assert done.returncode == 1
     assert "Address already in use" in done.stdout + done.stderr
-    assert not (tmp_path / "pid").exists()
+    wait_until(lambda: not (tmp_path / "pid").exists(), "an end without a pid file")
 
 
 def test_one_of_two_ports_is_taken(tmp_path, taken):
