@@ -1,14 +1,18 @@
 """Names that one keeps: registering, logging in, and going on where one was."""
 
+from collections.abc import Iterator
+
 import pytest
-from town import EVERYWHERE, PASSWORD, Guest, Town
+from town import KINDS, PASSWORD, STEPWISE, Guest, Town
 
 from twisted_chat.chat.events import LoggedIn
 
 
-@pytest.fixture(params=EVERYWHERE)
-def town(request: pytest.FixtureRequest) -> Town:
-    return Town(request.param)
+@pytest.fixture(params=KINDS)
+def town(request: pytest.FixtureRequest) -> Iterator[Town]:
+    town = Town(request.param)
+    yield town
+    town.agrees()
 
 
 @pytest.fixture
@@ -211,18 +215,15 @@ def test_taking_over_again_and_again(town, ann, bob):
     assert bob.asks("/who") == ["> here: ann, bob"]
 
 
-@pytest.mark.parametrize("kind", ["delayed", "two nodes"])
-def test_a_connection_that_breaks_while_it_takes_over(kind):
+@pytest.mark.parametrize("town", STEPWISE, indirect=True)
+def test_a_connection_that_breaks_while_it_takes_over(town):
     """The person whom it has become is gone as well, and leaves in the end."""
-    town = Town(kind)
     ann = town.enters("ann")
     ann.types(f"/register {PASSWORD}")
     bob = town.enters("bob")
     again = town.arrives()
     again.session.receive(f"/login ann {PASSWORD}")
-    underway = town.nodes[0].backplane._underway
-    while not any(isinstance(event, LoggedIn) for event, _ in underway):
-        town.clock.step()
+    town.steps_to(LoggedIn)
     again.drops()
     who(town, "ann", "bob")
     assert all(node.naming.find("ann").gone for node in town.nodes)

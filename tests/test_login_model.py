@@ -102,7 +102,7 @@ class Logins(RuleBasedStateMachine):
 
     @rule()
     def settle(self):
-        self.town.clock.turn()
+        self.town.agrees()
         self.guests = [guest for guest in self.guests if not guest.session.ended]
 
     @invariant()

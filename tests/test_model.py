@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from town import ALONE, KINDS, Town
+from town import DELAYED, KINDS, Town
 
 from twisted_chat.chat import events
 
@@ -89,7 +89,7 @@ class Chat(RuleBasedStateMachine):
 
     def _listen(self) -> None:
         node = self.town.nodes[0]
-        if self.kind not in ALONE:
+        if self.kind in DELAYED:
             node.backplane.subscribe(lambda event: None, self.expected.read)
             return
 
@@ -103,7 +103,7 @@ class Chat(RuleBasedStateMachine):
         return self.guests[number % len(self.guests)]
 
     def settle(self) -> None:
-        self.town.clock.turn()
+        self.town.agrees()
         for guest in (*self.guests, *self.gone):
             for line in guest.client.lines():
                 if SEEN.match(line):

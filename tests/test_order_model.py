@@ -2,8 +2,10 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from town import ALONE, KINDS, OPERATORS, PASSWORD, Guest, Town
+from town import ALONE, IN_REDIS, KINDS, OPERATORS, PASSWORD, STEPWISE, Guest, Town
 
 from twisted_chat.chat import acts, events
 from twisted_chat.chat.limits import OWNED_SECONDS, ROOMS_OWNED
@@ -326,7 +328,7 @@ class Order(RuleBasedStateMachine):
 
     @rule()
     def settle(self):
-        self.town.clock.turn()
+        self.town.agrees()
         for guest in self.guests:
             for line in guest.client.lines():
                 assert "something went wrong here" not in line
@@ -458,14 +460,16 @@ def test_order_is_kept(kind):
 # What came up
 
 
-def on(*kinds: str) -> pytest.MarkDecorator:
+def on(*kinds: Any) -> pytest.MarkDecorator:
     """Have a test run on some kinds of towns only."""
     return pytest.mark.parametrize("town", kinds, indirect=True)
 
 
 @pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Town:
-    return Town(request.param)
+def town(request: pytest.FixtureRequest) -> Iterator[Town]:
+    town = Town(request.param)
+    yield town
+    town.agrees()
 
 
 @pytest.fixture
@@ -480,12 +484,6 @@ def bob(town: Town, ann: Guest) -> Guest:
     return town.registers("bob", "tea")
 
 
-def step_until(town: Town, event: type[events.Event]) -> None:
-    """Let no more happen until an event of that kind is under way."""
-    while not any(isinstance(one, event) for one, _ in town.nodes[0].backplane._underway):
-        town.clock.step()
-
-
 def test_who_was_banned_and_is_an_operator_no_more_has_to_go(town, ann, bob):
     """The ban still holds."""
     ann.types("/ban bob", "/op bob")
@@ -494,14 +492,14 @@ def test_who_was_banned_and_is_an_operator_no_more_has_to_go(town, ann, bob):
     assert ann.asks("/who")[-1] == "> here: ann (owner)"
 
 
-@on("delayed", "two nodes")
+@on(*STEPWISE)
 def test_an_owner_who_logs_in_just_now_is_not_kicked(town, ann, bob):
     """Whoever meant the guest that they were until then is refused."""
     ann.types("/op bob", "/quit")
     guest = town.enters("cyd")
     bob.reads()
     guest.session.receive(f"/login ann {PASSWORD}")
-    step_until(town, events.LoggedIn)
+    town.steps_to(events.LoggedIn)
     bob.session.receive("/kick cyd")
     assert bob.reads()[0] == "> cyd is now known as ann"
     assert bob.asks("/who") == ["> here: ann (owner), bob (op)"]
@@ -517,20 +515,20 @@ def test_who_is_put_out_while_they_invite_someone(town, ann, bob, logged_failure
     assert logged_failures.flush(AssertionError) == []
 
 
-@on("delayed", "two nodes")
+@on(*STEPWISE)
 @pytest.mark.parametrize("act", ["/op", "/invite"])
 def test_who_gives_up_their_account_just_now_is_made_nothing(town, ann, bob, act):
     """Or whoever has the name after them would be that."""
     bob.types("/unregister")
     bob.session.receive(PASSWORD)
-    step_until(town, events.LoggedOut)
+    town.steps_to(events.LoggedOut)
     ann.session.receive(f"{act} bob")
     town.clock.turn()
     assert town.settles(town.nodes[0].accounts.find("bob")) is None
     assert {node.room("tea").charter.names("@bob") for node in town.nodes} == {False}
 
 
-@on("local", "delayed", "two nodes")
+@on("local", *STEPWISE)
 def test_nobody_is_logged_in_to_an_account_that_is_gone(town, ann, bob):
     """Or whoever has the name after them would have the rooms that they make."""
     ann.types("/unregister")
@@ -542,7 +540,7 @@ def test_nobody_is_logged_in_to_an_account_that_is_gone(town, ann, bob):
     assert again.session.who.account is None
 
 
-@on("delayed", "two nodes")
+@on(*STEPWISE)
 def test_a_room_is_given_to_one_of_two(town):
     """Who was told that they own it is not passed over without a word."""
     root, boss = town.registers("root"), town.registers("boss")
@@ -575,7 +573,7 @@ def test_who_logs_in_elsewhere_leaves_nothing_behind(town, ann, bob):
     assert all(node.ignoring.ignorers == {} for node in town.nodes)
 
 
-@on("two nodes")
+@on("two nodes", IN_REDIS)
 def test_who_logs_in_on_another_node_ignores_the_same_people(town, ann, bob):
     """Their settings go with them."""
     bob.types("/ignore ann")

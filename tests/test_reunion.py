@@ -1,7 +1,7 @@
 """What becomes of people when nodes go, without Redis: two sets of rules that apply the same."""
 
 import pytest
-from town import Town
+from town import Town, known
 
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.events import NOBODY, Reaped
@@ -18,14 +18,6 @@ def reaps(town):
     here, gone = town.nodes
     here.backplane.publish(Reaped(NOBODY, gone.incarnation, 120.0))
     town.clock.turn()
-
-
-def without_its_own(node):
-    """Give what two nodes have to agree in."""
-    taken = snapshot.take(node)
-    own = ("incarnation", "arrivals", "started")
-    taken["chat"] = {name: one for name, one in taken["chat"].items() if name not in own}
-    return taken
 
 
 def test_guests_leave_and_places_are_kept(town):
@@ -53,7 +45,7 @@ def test_many_are_seen_to_some_at_a_time(town):
     assert there > REAPED_AT_ONCE
     reaps(town)
     assert len(here.people) == before - there
-    assert without_its_own(town.nodes[0]) == without_its_own(town.nodes[1])
+    assert known(town.nodes[0]) == known(town.nodes[1])
     assert ann.asks("/who") == ["> here: ann"]
 
 
@@ -70,7 +62,7 @@ def test_a_snapshot_is_all_that_there_is(town):
     taken = snapshot.take(town.nodes[0])
     other = Town("local").nodes[0]
     snapshot.load(other, taken)
-    assert without_its_own(other) == without_its_own(town.nodes[0])
+    assert known(other) == known(town.nodes[0])
     assert other.naming.find("ann").room.topic == "leaves"
     assert other.kept.find("den", town.clock.seconds()) is not None
 
@@ -82,7 +74,7 @@ def test_nodes_agree_on_what_they_know(town):
     ann.types("/op bob", "/key sesame", "/lock")
     bob.types("/unlock", "/nick robert", "/leave", "/join tea sesame")
     bob.drops()
-    assert without_its_own(town.nodes[0]) == without_its_own(town.nodes[1])
+    assert known(town.nodes[0]) == known(town.nodes[1])
 
 
 def stops_hearing(town):
@@ -101,7 +93,7 @@ def begins_anew(town):
     there.incarnation += "x"
     there.reunion.begin_anew(lambda: snapshot.load(there, given), town.seen)
     town.clock.turn()
-    assert without_its_own(here) == without_its_own(there)
+    assert known(here) == known(there)
 
 
 def test_a_node_that_was_reaped_finds_its_people_again(town):

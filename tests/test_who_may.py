@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from town import PASSWORD, Guest, Town
+from town import PASSWORD, STEPWISE, Guest, Town
 
 KINDS = ("local", "two nodes")
 ACTORS = {"guest": "gus", "member": "mia", "operator": "opal", "owner": "olga", "server": "root"}
@@ -433,7 +433,7 @@ def test_a_role_is_one_in_that_room_alone(kind, act):
     assert not mia.asks("/lock")[-1].startswith("err: only")
 
 
-@pytest.mark.parametrize("kind", ["delayed", "two nodes"])
+@pytest.mark.parametrize("kind", STEPWISE)
 @pytest.mark.parametrize("act", ["/kick gus", "/ban gus", "/mute gus", "/op mia", "/lock"])
 def test_who_has_lost_a_role_just_now_may_do_nothing(kind, act):
     """What counts is who they are when it happens, and not when it was typed."""

@@ -5,20 +5,22 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from redis_town import RedisClock, wires
+from redis_town import NODES, SKEW, RedisClock
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from twisted_chat.chat import record
+from twisted_chat.chat import record, snapshot
+from twisted_chat.chat.events import Event
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
 from twisted_chat.cluster.redis import RedisBackplane
+from twisted_chat.interfaces import IBackplane
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import (
@@ -30,15 +32,18 @@ from twisted_chat.testing import (
 )
 
 T = TypeVar("T")
-KINDS = ("local", "delayed", "two nodes", "on disk")
-"""Those whose events come in the order in which they were asked for, and one by one."""
-EVERYWHERE = (*KINDS, pytest.param("in redis", marks=[pytest.mark.real, pytest.mark.redis]))
+IN_REDIS = pytest.param("in redis", marks=[pytest.mark.real, pytest.mark.redis])
+KINDS = ("local", "delayed", "two nodes", "on disk", IN_REDIS)
 OPERATORS = ("root", "boss")
 """Who runs the server, once registered."""
 CODE = "0123456789abcdef"
 PASSWORD = "correct horse"
 ALONE = ("local", "on disk")
 """Those in which everything happens within the call, to one node."""
+DELAYED = ("delayed", "two nodes")
+"""Those with one backplane for all nodes, which takes one more subscriber."""
+STEPWISE = (*DELAYED, IN_REDIS)
+"""Those in which something may come between what is asked for and what is done."""
 
 
 class Tireless(ManualWorker):
@@ -46,6 +51,14 @@ class Tireless(ManualWorker):
 
     def do(self, task: Callable[[], T], rest: float = 0.0) -> "Deferred[T]":
         return super().do(task)
+
+
+def known(node: Rooms) -> dict[str, Any]:
+    """Give all that decides what becomes of an event, but for what is a node's own."""
+    known = json.loads(json.dumps(snapshot.take(node)))
+    for own in ("incarnation", "arrivals", "started"):
+        del known["chat"][own]
+    return known
 
 
 @dataclass
@@ -91,30 +104,32 @@ class Town:
 
     def __init__(self, kind: str = "local", limits: Limits | None = None) -> None:
         self.clock = RedisClock() if kind == "in redis" else ManualClock()
-        self._kind, self._limits = kind, limits
+        self.kind, self._limits = kind, limits
         self._guests: list[Guest] = []
-        backplane = DelayedBackplane(self.clock) if kind in ("delayed", "two nodes") else None
         self._directory = _directory(self) if kind == "on disk" else None
         store = self._store()  # which nodes share
-        number = 2 if kind in ("two nodes", "in redis") else 1
-        if kind == "in redis":
-            wires().clear()
-        self.nodes: list[Rooms] = [
-            rooms(self.clock, backplane or self._backplane(one), store, limits, OPERATORS)
-            for one in range(number)
+        self.nodes = [
+            rooms(self.clock, backplane, store, limits, OPERATORS)
+            for backplane in self._backplanes()
         ]
         for node in self.nodes:
             for name in node.operators.names:
                 node.operators.expect(name, CODE)
-        if kind == "in redis":
-            for one, node in zip(wires().backplanes, self.nodes, strict=True):
-                wires().start(one, node, self.clock)
+        if isinstance(self.clock, RedisClock):
+            self.nodes[1].clock = lambda: self.clock.seconds() + SKEW
+            for node in self.nodes:
+                self.clock.have_take_part(node, store.open())
         else:
             self.nodes[0].restore(store.open())
         self._arrivals = 0
 
-    def _backplane(self, number: int) -> RedisBackplane | None:
-        return wires().add(self.clock, number) if self._kind == "in redis" else None
+    def _backplanes(self) -> Sequence[IBackplane | None]:
+        """Give that of each node; None for the one of a node that is alone."""
+        if isinstance(self.clock, RedisClock):
+            return [self.clock.backplane() for _ in range(NODES)]
+        if self.kind in DELAYED:
+            return [DelayedBackplane(self.clock)] * (2 if self.kind == "two nodes" else 1)
+        return [None]
 
     def _store(self) -> SQLiteStore | MemoryStore:
         if self._directory is None:
@@ -151,6 +166,25 @@ class Town:
         self.nodes = [rooms(self.clock, None, store, self._limits, OPERATORS)]
         self.nodes[0].restore(store.open())
         self._guests = []
+
+    def steps_to(self, kind: type[Event]) -> None:
+        """Let no more happen until an event of some kind is under way."""
+        while not any(isinstance(event, kind) for event in self._underway()):
+            self.clock.step()
+
+    def _underway(self) -> Iterator[Event]:
+        for node in self.nodes:
+            if isinstance(node.backplane, RedisBackplane):
+                yield from (one.event for one in node.backplane._queue.all())
+            elif isinstance(node.backplane, DelayedBackplane):
+                yield from (event for event, _ in node.backplane._underway)
+
+    def agrees(self) -> None:
+        """See that all nodes know the same."""
+        self.clock.turn()
+        first, *others = map(known, self.nodes)
+        for other in others:
+            assert other == first
 
     def arrives(self, *lines: str, echo: bool = False, address: str = "") -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
