@@ -50,8 +50,7 @@ class Doors:
         need_module("OpenSSL")
         make_certificate(directory)
         self.tls_port = free_port()
-        self._directory = directory
-        self.trust()
+        self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
         self.path = str(directory / "chat.sock")
         self.chat = Chat(
             directory,
@@ -62,10 +61,6 @@ class Doors:
                 f"ssl:{self.tls_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
             ),
         )
-
-    def trust(self) -> None:
-        """Trust the certificate as it is now."""
-        self.context = ssl.create_default_context(cafile=str(self._directory / "cert.pem"))
 
     def ways(self, door: str) -> dict[str, Any]:
         """Give what `Chat.connect` needs for a door."""

@@ -3,6 +3,7 @@
 import pytest
 from doors import make_certificate
 from real import need_module
+from twisted.internet import endpoints
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
@@ -10,7 +11,10 @@ from twisted.internet.testing import MemoryReactor
 from twisted_chat.doors.certificates import Renewing
 
 # Twisted's way of handing certificates over is an old one
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL"),
+    pytest.mark.filterwarnings("ignore:X509:DeprecationWarning"),
+]
 
 
 @pytest.fixture
@@ -62,3 +66,27 @@ def test_other_ports_have_none():
     renewing = Renewing(MemoryReactor(), "tcp:0")
     serverFromString(renewing, "tcp:0").listen(Factory())
     assert renewing.prepare() is None
+
+
+@pytest.mark.skipif(
+    not hasattr(endpoints, "wrapServerTLS"), reason="this Twisted has no tls: ports"
+)
+def test_a_folder_of_certificates_is_read_anew(tmp_path):
+    """A ``tls:`` port serves what is in it by then; a broken file changes nothing."""
+    need_module("OpenSSL")
+    make_certificate(tmp_path)
+    description = f"tls:{tmp_path}:0"
+    renewing = Renewing(MemoryReactor(), description)
+    serverFromString(renewing, description).listen(Factory())
+    [(_, served, _, _)] = renewing.tcpServers
+    before = served.current
+    make_certificate(tmp_path)
+    renew = renewing.prepare()
+    assert served.current is before
+    renew()
+    assert served.current is not before
+    before, whole = served.current, (tmp_path / "cert.pem").read_bytes()
+    (tmp_path / "cert.pem").write_bytes(whole[:100])
+    with pytest.raises(Exception, match=r"."):
+        renewing.prepare()
+    assert served.current is before

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from getopt import getopt
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -21,7 +23,8 @@ from twisted_chat.link import Target
 
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
-REDIS = "redis://HOST:PORT/DB, rediss://... or unix:///SOCKET"
+REDIS_MODULES = ("txredisapi", "hiredis")
+REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
 
 T = TypeVar("T")
@@ -194,7 +197,14 @@ class Settings(usage.Options, AuthOptionMixin):
         try:
             self.redis = Target.parse(url)
         except ValueError as error:  # which tells no password, as the URL may
-            raise usage.UsageError(f"--{option}: {error}. takes {REDIS}") from None
+            raise usage.UsageError(f"--{option}: {error}") from None
+        if self.redis.ca:
+            self.redis = replace(self.redis, ca=str(self.directory / self.redis.ca))
+            if not Path(self.redis.ca).is_file():
+                name = sanitize(self.redis.ca)
+                raise usage.UsageError(f"--{option}: {name}: there is no such file")
+        if not all(map(find_spec, REDIS_MODULES)):
+            raise usage.UsageError(f"--{option} {self.redis}: takes what {REDIS_EXTRA} installs")
         if self["state"] is not None:
             _refuse("state", self["state"], "is not for a node of a cluster: Redis keeps it all")
         self._read("node", _node, "1 to 32 letters, digits and dashes")

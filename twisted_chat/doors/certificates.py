@@ -1,26 +1,44 @@
-"""Certificates that are renewed while the chat runs: for ``ssl:`` ports."""
+"""Certificates that are renewed while the chat runs: of ``ssl:`` and ``tls:`` ports."""
 
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 
 
-class Renewable:
+class _Context:
     """A context factory, as ``listenSSL`` takes it, that can be exchanged for another."""
 
-    def __init__(self, factory: Any) -> None:
-        self.factory = factory
+    def __init__(self, current: Any) -> None:
+        self.current = current
 
     def getContext(self) -> Any:
         """Give the context of the certificate as it is now; asked for each connection."""
-        return self.factory.getContext()
+        return self.current.getContext()
+
+
+class _Factory(Factory):
+    """A factory of connections that are encrypted, which can be exchanged for another."""
+
+    noisy = False
+
+    def __init__(self, current: Any) -> None:
+        self.current = current
+
+    def doStart(self) -> None:
+        self.current.doStart()
+
+    def doStop(self) -> None:
+        self.current.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        return self.current.buildProtocol(addr)
 
 
 class Renewing:
-    """Does all that a reactor does, and keeps hold of the certificate of an ``ssl:`` port."""
+    """Does all that a reactor does, and keeps hold of what has the certificate of a port."""
 
     def __init__(self, reactor: Any, description: str) -> None:
         """
@@ -28,7 +46,8 @@ class Renewing:
         """
         self._reactor = reactor
         self._description = description
-        self._certificate: Renewable | None = None
+        self._factory: Factory
+        self._held: _Context | _Factory | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -36,22 +55,31 @@ class Renewing:
     def listenSSL(
         self, port: int, factory: Factory, contextFactory: Any, **how: Any
     ) -> IListeningPort:
-        self._certificate = Renewable(contextFactory)
-        return self._reactor.listenSSL(port, factory, self._certificate, **how)  # type: ignore[no-any-return]
+        self._factory, self._held = factory, _Context(contextFactory)
+        return self._reactor.listenSSL(port, factory, self._held, **how)  # type: ignore[no-any-return]
+
+    def listenTCP(self, port: int, factory: Any, **how: Any) -> IListeningPort:
+        if self._description.startswith("tls:"):
+            self._factory, self._held = factory.wrappedFactory, _Factory(factory)
+            factory = self._held
+        return self._reactor.listenTCP(port, factory, **how)  # type: ignore[no-any-return]
 
     def prepare(self) -> Callable[[], None] | None:
-        """Read the certificate as it is now; give what has it served, if it is another.
+        """Read the certificate as it is now; give what has it served, if it may be another.
 
         :raises Exception: it cannot be used; each kind of trouble is another.
         """
-        certificate = self._certificate
-        if certificate is None:
+        held = self._held
+        if held is None:
             return None
-        new = _read(self._description)
-        new.getContext()
-        if _same(new, certificate.factory):
-            return None
-        return lambda: setattr(certificate, "factory", new)
+        reader = _Reader()
+        serverFromString(reader, self._description).listen(self._factory)
+        new = reader.found
+        if isinstance(held, _Context):
+            new.getContext()
+            if _dump(new) == _dump(held.current):
+                return None
+        return lambda: setattr(held, "current", new)
 
 
 class _Reader:
@@ -62,20 +90,12 @@ class _Reader:
     def listenSSL(self, port: int, factory: Factory, contextFactory: Any, **how: Any) -> None:
         self.found = contextFactory
 
-
-def _read(description: str) -> Any:
-    """Give the context factory that an endpoint string makes by now."""
-    reader = _Reader()
-    serverFromString(reader, description).listen(Factory())
-    return reader.found
+    def listenTCP(self, port: int, factory: Factory, **how: Any) -> None:
+        self.found = factory
 
 
-def _same(one: Any, other: Any) -> bool:
+def _dump(options: Any) -> list[bytes]:
     from OpenSSL import crypto  # noqa: PLC0415  # it is an extra
 
-    return _dump(crypto, one) == _dump(crypto, other)
-
-
-def _dump(crypto: Any, options: Any) -> list[bytes]:
     certificates = [options.certificate, *(options.extraCertChain or ())]
     return [crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in certificates]
