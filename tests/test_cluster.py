@@ -412,6 +412,8 @@ def test_redis_goes_on_with_a_clock_that_is_behind(lasting):
     bob.expect("> ann: before")
     cluster.redis.kill()
     cluster.redis.start(behind=3600)
+    seconds, _ = cluster.redis.ask("TIME")
+    assert int(seconds) < time.time() - 3000
     ann.say("after")
     bob.expect("> ann: after")
     bob.say("/history 2")
