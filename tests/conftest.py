@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from town import KINDS, Town
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 # How long something takes says nothing: the machine has other things to do.
@@ -46,3 +47,11 @@ def logged_failures() -> Iterator[LoggedFailures]:
     gc.collect()
     globalLogPublisher.removeObserver(failures)
     assert failures.events == []
+
+
+@pytest.fixture(params=KINDS)
+def town(request: pytest.FixtureRequest) -> Iterator[Town]:
+    """Give a town on each kind of backplane and store; its nodes have to agree in the end."""
+    town = Town(request.param)
+    yield town
+    town.agrees()

@@ -195,7 +195,7 @@ class RedisClock(ManualClock):
 
         backplane = rooms.backplane
         assert isinstance(backplane, RedisBackplane)
-        backplane.start(rooms, found, lambda _version: None)
+        backplane.start(rooms, found, lambda _version, _is_first: None)
         self.turn()
         end = self.seconds() + SECONDS
         while not backplane.is_inside:

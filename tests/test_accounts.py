@@ -1,18 +1,9 @@
 """Names that one keeps: registering, logging in, and going on where one was."""
 
-from collections.abc import Iterator
-
 import pytest
-from town import KINDS, PASSWORD, STEPWISE, Guest, Town
+from town import PASSWORD, STEPWISE, Guest, Town
 
 from twisted_chat.chat.events import LoggedIn
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

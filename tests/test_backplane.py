@@ -1,5 +1,7 @@
 """The backplane of many nodes, step by step: what goes when, and what becomes of it."""
 
+from itertools import count
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -35,9 +37,11 @@ class ManualStream:
         self.appended = []
         """The numbers of what was sent, and who waits for the answer."""
         self.reading = None
+        self.registered = 0
 
     async def register(self, epoch, node, lease, seen):
         self.node = node
+        self.registered += 1
         return Registered(b"epoch", max(seen, 100) + 1, ())
 
     async def reap(self, seen, grace, node=""):
@@ -68,12 +72,12 @@ class Node:
             self.stream,
             self.link,
             "a",
-            token=lambda: "1",
+            token=map(str, count()).__next__,
             turn=self.clock.end_of_turn,
         )
         self.rooms = rooms(self.clock, self.backplane)
         self.client = RecordingClient()
-        self.backplane.start(self.rooms, self.nothing, lambda version: None)
+        self.backplane.start(self.rooms, self.nothing, lambda version, is_first: None)
         self.session = self.rooms.connect(self.client)
         self.clock.turn()
 
@@ -227,3 +231,25 @@ def test_the_link_is_asked_again_if_redis_refuses(node, logged_failures):
     node.answers(accepted=1)
     assert node.sent() == [[2, 3]]
     logged_failures.events.clear()  # it is told of in the log
+
+
+def test_what_is_said_of_an_earlier_incarnation_does_not_count(node):
+    """It has been reaped already, and has begun anew: once is enough."""
+    node.says("one")
+    node.stream.shows(Entry(103, 102, 0.0, node.stream.node, 0, "gone", b"120"))
+    node.clock.turn()
+    node.answers("fenced")
+    node.stream.shows()
+    node.clock.turn()
+    assert node.stream.registered == 2
+
+
+def test_nobody_is_announced_twice(node):
+    """Who begins anew twice in a row announces its people as they are the second time."""
+    for id_ in (103, 105):
+        node.stream.shows(Entry(id_, 1, 0.0, "b-1", 1, "p", b""))  # others are lost before it
+        node.clock.turn()
+    assert node.stream.registered == 3
+    assert node.sent() == [[1]]  # of the second incarnation, and unanswered
+    node.answers(accepted=1)
+    assert node.sent() == [[1]]  # of the third, once and no more

@@ -1,7 +1,5 @@
 """What people see: the commands and the rules, over every backplane."""
 
-from collections.abc import Iterator
-
 import pytest
 from town import KINDS, Guest, Town
 
@@ -11,13 +9,6 @@ from twisted_chat.chat.limits import DORMANT_SECONDS, Limits
 WELCOME = (
     "> welcome. you are {}. /nick NAME takes a name, /join ROOM enters a room, /help tells the rest"
 )
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

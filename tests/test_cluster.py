@@ -112,7 +112,8 @@ def test_a_conversation(cluster):
     ann.expect("> [cyd -> you] yes")
     cyd.asks("/join tea", "> welcome to tea", "> topic: leaves", "> here: ann, bob, cyd")
     ann.say("/history")
-    assert [ann.read()[-11:], ann.read()[-11:]] == ["oined the room"[-11:], "] ann: hello"[-11:]]
+    ann.expect("> cyd joined the room")
+    assert ann.read().endswith("] ann: hello")
     bob.expect("> cyd joined the room")
     bob.say("/quit")
     bob.expect_end("> sad to see you go =(")
@@ -195,7 +196,8 @@ def test_redis_is_killed_under_load(lasting, capsys):
 def test_a_node_is_killed(cluster):
     """Its names are free when its lease is over, and each of its people leaves once."""
     a, b, c = cluster.nodes
-    ann, dot = enters(a, "ann"), registers(a, "dot")
+    enters(a, "ann")
+    registers(a, "dot")
     bob, cyd = enters(b, "bob"), enters(c, "cyd")
     bob.expect("> cyd joined the room")
     a.signal(signal.SIGKILL)
@@ -208,7 +210,6 @@ def test_a_node_is_killed(cluster):
     back.read()
     back.asks(f"/login dot {PASSWORD}", "> welcome back, dot. you are logged in, in tea")
     assert "left" not in "".join(rest(bob) + rest(cyd))
-    assert dot is not ann
 
 
 def rest(peer: Peer) -> list[str]:
@@ -225,7 +226,8 @@ def test_a_node_is_paused_for_too_long(cluster):
     a, b, _ = cluster.nodes
     ann, eve = enters(a, "ann"), enters(a, "eve")
     bob = enters(b, "bob")
-    drain(ann), drain(eve)
+    drain(ann)
+    drain(eve)
     a.signal(signal.SIGSTOP)
     ann.say("while it was away")
     seen = [bob.read() for _ in range(2)]
@@ -233,16 +235,18 @@ def test_a_node_is_paused_for_too_long(cluster):
     bob.asks("/nick ann", "> all right, I will call you ann")
     bob.say("meanwhile")
     a.signal(signal.SIGCONT)
-    told = [ann.read() for _ in range(2)]
-    assert [line for line in told if "somebody else" in line] == [
-        "> ann is somebody else by now. you are anonymous"
-    ]
+    told = {ann.read() for _ in range(2)}
+    assert told == {
+        "err: not sent: link lost",
+        "> ann is somebody else by now. you are anonymous",
+    }
     eventually(bob, "/who", "> here: ann, anonymous, eve")
     eve.say("back")
     while (line := bob.read()) != "> eve: back":
-        assert "while it was away" not in line or line == "> anonymous: while it was away"
+        assert "while it was away" not in line
     shown = rest(eve)
-    assert sum("meanwhile" in line for line in shown) <= 2
+    assert shown.count("> meanwhile:") == 1
+    assert len([line for line in shown if line.endswith("] ann: meanwhile")]) == 1
     eventually(eve, "/who", "> here: ann, anonymous, eve")
 
 
@@ -260,8 +264,8 @@ def test_redis_is_away_for_longer(tmp_path, appendonly):
         ann.asks("/join den", "err: not sent: link lost")
         ann.asks("/who", "> here: ann, bob")
         ann.asks("/version", "> twisted-chat 0.1.0")
-        cyd = enters_quits(b)
-        assert cyd
+        with b.connect(greeted=False) as cyd:  # who goes again before anything goes out
+            cyd.say("/quit")
         cluster.redis.start()
         for peer in (ann, bob):
             while peer.read() != "> the link is back: lines are going out again":
@@ -273,14 +277,6 @@ def test_redis_is_away_for_longer(tmp_path, appendonly):
         ann.say("there you are")
         while bob.read() != "> ann: there you are":
             pass
-
-
-def enters_quits(node: Chat) -> bool:
-    """Have someone come while nothing goes, and go again."""
-    peer = node.connect(greeted=False)
-    peer.say("/quit")
-    peer.close()
-    return True
 
 
 def test_a_node_falls_behind(tmp_path):
@@ -449,7 +445,7 @@ def test_foreign_entries(cluster):
 def test_eight_reapers(tmp_path):
     """However many notice that a node is gone, its people leave once."""
     with Cluster(tmp_path, 8) as cluster:
-        ann = enters(cluster.nodes[0], "ann")
+        enters(cluster.nodes[0], "ann")
         peers = [enters(node, f"p{number}") for number, node in enumerate(cluster.nodes[1:])]
         for peer in peers:
             drain(peer)
@@ -464,7 +460,6 @@ def test_eight_reapers(tmp_path):
             if b"gone" in entry[1]
         ]
         assert len(gone_entries) == 1
-        assert ann
 
 
 def test_a_node_is_renewed(cluster):
@@ -483,9 +478,8 @@ def test_a_node_is_renewed(cluster):
     ann.expect("> bob: after")
     time.sleep(2 * LEASE)  # for nobody is to be reaped
     assert rest(bob) == []
-    cyd = enters(a, "cyd")
+    enters(a, "cyd")
     bob.expect("> cyd joined the room")
-    assert cyd
 
 
 def test_a_node_whose_new_code_is_broken(tmp_path, monkeypatch):

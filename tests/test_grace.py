@@ -1,19 +1,11 @@
 """Someone with an account whose connection breaks keeps their place for a while."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from town import ALONE, KINDS, PASSWORD, Town
+from town import ALONE, PASSWORD, Town
 
 from twisted_chat.chat.limits import LETTERS, Limits
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

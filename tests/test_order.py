@@ -1,18 +1,9 @@
 """Rooms that belong to people, and keeping order in them and on the server."""
 
-from collections.abc import Iterator
-
 import pytest
-from town import CODE, KINDS, PASSWORD, Guest, Town
+from town import CODE, PASSWORD, Guest, Town
 
 from twisted_chat.chat.limits import OWNED_SECONDS
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

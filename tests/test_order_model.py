@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -463,13 +462,6 @@ def test_order_is_kept(kind):
 def on(*kinds: Any) -> pytest.MarkDecorator:
     """Have a test run on some kinds of towns only."""
     return pytest.mark.parametrize("town", kinds, indirect=True)
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

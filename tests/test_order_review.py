@@ -1,18 +1,9 @@
 """Ways around order, as somebody would try them who means ill."""
 
-from collections.abc import Iterator
-
 import pytest
-from town import CODE, KINDS, PASSWORD, STEPWISE, Guest, Town
+from town import CODE, PASSWORD, STEPWISE, Guest, Town
 
 from twisted_chat.chat.limits import LISTED
-
-
-@pytest.fixture(params=KINDS)
-def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    town = Town(request.param)
-    yield town
-    town.agrees()
 
 
 @pytest.fixture

@@ -580,6 +580,61 @@ async def test_so_many_lines_are_kept(server):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_scribe_that_has_missed_something_writes_no_more(server):
+    """It begins anew, and what only the others know is written by one of them."""
+    async with cluster(server, "one", "two", "three") as nodes:
+        scribe = nodes.scribe()
+        others = [node for node in nodes.all if node is not scribe]
+        for number in (1, 2):
+            for node in nodes.all:
+                node.apply(number, says(number))
+        await nodes.written()
+        for number in (3, 4, 5):
+            for node in others:
+                node.apply(number, says(number))
+        scribe.applied = 6  # it is told what came of these, but not of these themselves
+        scribe.store.begin(6)
+        for node in others:
+            node.apply(6)
+        for number in (7, 8):
+            for node in nodes.all:
+                node.apply(number, says(number))
+        await nodes.written()
+        assert nodes.lines() == [1, 2, 3, 4, 5, 7, 8]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_has_missed_something_waits_for_it(server):
+    """What others have yet to write is in the history that a node gives which begins anew."""
+    async with cluster(server, "one", "two") as nodes:
+        scribe = nodes.scribe()
+        [other] = [node for node in nodes.all if node is not scribe]
+        for node in nodes.all:
+            node.apply(1, says(1))
+        await nodes.written()
+        for number in (2, 3):
+            other.apply(number, says(number))
+        other.apply(4)
+        scribe.applied = 4
+        scribe.store.begin(4)
+        assert await scribe.shows() == [1, 2, 3]
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_waits_not_for_ever(server):
+    """If nobody writes it, the history is what there is."""
+    async with cluster(server, "one") as nodes:
+        [one] = nodes.all
+        one.apply(1, says(1))
+        await nodes.written()
+        one.applied = 4
+        one.store.begin(4)
+        begin = reactor.seconds()
+        assert await one.shows() == [1]
+        assert reactor.seconds() - begin < 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_too_old(server, monkeypatch):
     """It is erased from time to time, in all rooms."""
     monkeypatch.setattr("twisted_chat.state.redis_sweeping.TIDY_SECONDS", 0.0)

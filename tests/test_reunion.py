@@ -177,3 +177,17 @@ def test_who_is_not_found_again_leaves(town):
     town.clock.advance(30)
     there.tick()
     assert bob.reads() == ["> ann has left the room"]
+
+
+def test_beginning_anew_twice_forgets_no_room(town):
+    """Nobody has heard of it yet that they are here still, when the node has to begin once more."""
+    town.enters("ann")
+    bob = town.enters("bob")
+    here, there = town.nodes
+    stops_hearing(town)
+    there.reunion.begin_anew(lambda: snapshot.load(there, snapshot.take(here)), town.seen)
+    here.backplane._underway.clear()  # as it is taken back
+    town.clock._at_the_end.clear()
+    begins_anew(town)
+    assert bob.session.person.room.name.text == "tea"
+    assert bob.asks("/who") == ["> here: ann, bob"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat import names
 from twisted_chat.chat.account import account_id
 from twisted_chat.chat.events import (
     ChatError,
@@ -17,7 +18,7 @@ from twisted_chat.chat.events import (
     Who,
 )
 from twisted_chat.chat.limits import REPLAYED_AT_MOST
-from twisted_chat.chat.names import Name, room_name
+from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.session import Session
 
@@ -42,6 +43,8 @@ class Reunion:
         self._rooms = rooms
         self._awaited: dict[str, tuple[Who, int]] = {}
         """Who was seen here in which room, by the id of the person, and may have gone."""
+        self._returning: dict[str, tuple[int, str]] = {}
+        """In which room those were who are announced, and have not come back yet."""
         self._until = 0.0
         self._seen = 0
         """The id of the last event that people here were shown before."""
@@ -75,6 +78,8 @@ class Reunion:
         for one in [one for one in rooms.sessions.values() if one.ended]:
             del rooms.sessions[one.id]  # they have gone, and are not to come back for a moment
         sessions = [one for one in rooms.sessions.values() if one.person.who.name]
+        here = {session.id for session in sessions}
+        self._returning = {id_: room for id_, room in self._returning.items() if id_ in here}
         self._awaited = self._in_sight(sessions)
         self._until = rooms.clock() + AWAITED_SECONDS
         self._seen = seen
@@ -106,8 +111,10 @@ class Reunion:
             person.client, session.person = session.client, person
             self._catch_up(session, rooms.backplane.last)
             return
-        room = before.room
+        if before.room:
+            self._returning[session.id] = before.room.id, before.room.name.text
         before.room, before.connection = None, rooms.new_id()
+        room, room_name = self._returning.get(session.id, (0, ""))
         rooms.backplane.publish(
             Returned(
                 before.who,
@@ -117,8 +124,8 @@ class Reunion:
                 before.number,
                 session.settings(),
                 before.connection,
-                room.id if room else 0,
-                room.name.text if room else "",
+                room,
+                room_name,
             )
         )
 
@@ -126,6 +133,7 @@ class Reunion:
         """Carry out that someone is here still, or again."""
         rooms, account = self._rooms, event.who.account
         session = rooms.sessions.get(event.who.person)
+        self._returning.pop(event.who.person, None)
         person = rooms.logins.find(account) if account else rooms.people.get(event.who.person)
         if person and not person.gone:  # they have logged in elsewhere meanwhile
             if session and session.person is not person:
@@ -174,7 +182,7 @@ class Reunion:
         """Have someone in the room in which they were, or in what is in its place."""
         rooms = self._rooms
         try:
-            name = room_name(event.room_name)
+            name = names.room_name(event.room_name)
             behind = rooms.table.behind(name, event.time)
             if behind:
                 rooms.rights.admit_return(person, name.text, behind, event)

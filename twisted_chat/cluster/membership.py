@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -20,6 +20,17 @@ GIVEN_SECONDS = 5.0
 POLL_SECONDS = 0.02
 HELPERS = 3
 """Nodes that make a snapshot for one that comes in: any of them may go meanwhile."""
+
+
+class Entrance(NamedTuple):
+    """How a node has come in."""
+
+    id: int
+    """Of the event by which it takes part."""
+    is_first: bool
+    """Whether it found nobody there."""
+    load: Callable[[], None]
+    """Has the rules know the chat as of then."""
 
 
 class Membership:
@@ -85,12 +96,10 @@ class Membership:
         self.incarnation = f"{self._name}-{self._token()}"
         self._rooms.incarnation, self._rooms.arrivals = self.incarnation, 0
 
-    async def come_in(self, seen: int) -> tuple[int, Callable[[], None]]:
+    async def come_in(self, seen: int) -> Entrance:
         """Register, and find out what the chat is.
 
         :param seen: the last id that this node has seen.
-        :returns: the id of the event by which it takes part, and what has the rules know the chat
-            as of then.
         :raises LinkError, RedisError: that cannot be done now.
         """
         if self._before:  # or the others would see each of us twice
@@ -101,15 +110,15 @@ class Membership:
             if not await self._stream.enter(new.epoch, self.incarnation, self.lease):
                 raise LinkError("Redis was emptied meanwhile", sent=True)
         else:
-            remembered = snapshot.remembered(self._rooms) if self._before else None
-            load = self._founding(remembered or await self._found())
+            kept = snapshot.remembered(self._rooms) if self._before else await self._found()
+            load = self._founding(kept)
         self.epoch = new.epoch
         self.log.info(
             "{node} takes part, beside {others}",
             node=self.incarnation,
             others=", ".join(new.others) or "no other node",
         )
-        return new.id, load
+        return Entrance(new.id, not new.others, load)
 
     def _joining(self, given: Mapping[str, Any]) -> Callable[[], None]:
         def load() -> None:

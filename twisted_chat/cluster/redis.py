@@ -18,7 +18,17 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_chat.chat.events import NOBODY, Arrived, ChatError, Event, Notice, Reaped, Refusal
+from twisted_chat.chat.events import (
+    NOBODY,
+    Arrived,
+    ChatError,
+    Empowered,
+    Event,
+    Notice,
+    Reaped,
+    Refusal,
+    Returned,
+)
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
@@ -85,7 +95,7 @@ class RedisBackplane:
         self._membership = Membership(reactor, stream, name, token, lease)
         self._queue = Queue()
         self._rooms: Rooms
-        self._begun: Callable[[int], None]
+        self._begun: Callable[[int, bool], None]
         self.is_inside = False
         """Whether this node takes part."""
         self._is_lost = self._is_sending = False
@@ -151,13 +161,14 @@ class RedisBackplane:
         self,
         rooms: Rooms,
         found: Callable[[], Awaitable[Kept]],
-        begun: Callable[[int], None],
+        begun: Callable[[int, bool], None],
         left: Mapping[str, Any] | None = None,
     ) -> None:
         """Take part; the links have to be started as well.
 
         :param found: gives what is kept of earlier times, for the first of the nodes.
-        :param begun: told from which event on this node knows everything.
+        :param begun: told from which event on this node knows everything, and whether nobody else
+            may know more.
         :param left: what `freeze` gave in the process before this one; then ``rooms`` go on.
         """
         self._rooms, self._begun = rooms, begun
@@ -249,15 +260,17 @@ class RedisBackplane:
             if one.can_be_refused:
                 is_known = why.is_certain or not one.is_sent
                 self._refuse(one, NOT_SENT if is_known else NOT_KNOWN)
+            elif isinstance(one.event, Returned | Empowered):  # it is said anew
+                self._queue.take(one.number)
         self._membership.drop_out()
         self._queue.begin_anew()
 
     async def _come_in(self) -> None:
-        id_, load = await self._membership.come_in(self.last)
+        id_, is_first, load = await self._membership.come_in(self.last)
+        self._begun(id_, is_first)
         seen, self.last = self.last, id_
         self._rooms.reunion.begin_anew(load, seen)
         self.last = id_  # which the rules may have taken for another
-        self._begun(id_)
         self.is_inside = True
         self._flush_soon()
 
@@ -359,14 +372,16 @@ class RedisBackplane:
 
     async def _append(self, batch: list[Outgoing]) -> int | None:
         """Append events; give the number of the last that was accepted, unless there is trouble."""
-        seen = self.last
+        seen, incarnation = self.last, self._membership.incarnation
         word, accepted, newest = await self._stream.append(
             self._membership.epoch,
-            self._membership.incarnation,
+            incarnation,
             self._membership.lease,
             seen,
             batch,
         )
+        if incarnation != self._membership.incarnation:  # by now this is about nobody
+            return None
         if word == "fenced":
             self._trouble = _DroppedOutError("its lease was over")
         elif word == "emptied":

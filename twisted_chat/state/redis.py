@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -32,6 +33,9 @@ KEEP_SECONDS = 30 * 24 * 3600
 KEEP_LINES = 100_000
 SCRIBE_SECONDS = 3.0
 ASK_SECONDS = 2.0
+OTHERS_SECONDS = 1.5
+"""In which another node writes what only it knows, if any does."""
+POLL_SECONDS = 0.05
 CLOSE_SECONDS = 2.0
 RELEASE_SECONDS = 1.0
 
@@ -113,15 +117,15 @@ class RedisStore:
         self._scribe.knows_all = True
         return kept
 
-    def begin(self, version: int) -> None:
-        """Take part: from now on this node knows of everything that happens.
+    def begin(self, version: int, is_first: bool = False) -> None:
+        """Take part, or do so anew: from now on this node knows of everything that happens.
 
         :param version: the id of the last event of which it knows only what came of it.
+        :param is_first: whether nobody may know more.
         """
         self._at = max(self._at, Position(version, 0))
-        self._scribe.begun = version
-        self._scribe.knows_all |= version == 0
-        self._scribe.start()
+        has_read_all = self._scribe.begun is None and self._scribe.knows_all
+        self._scribe.begin(version, is_first or version == 0 or has_read_all)
 
     async def release(self) -> object:
         await self._end(RELEASE_SECONDS)
@@ -252,6 +256,7 @@ class RedisStore:
         """Put together what is in Redis and what is not yet, newest first."""
         if limit <= 0:
             return []
+        await self._read(self._wait_for_others())
         late = list(filter(is_wanted, self._pending.lines(room)))
         forgotten = self._pending.forgotten()
         kept = await self._read(self._past.lines(room, until, is_wanted, limit, **how))
@@ -259,6 +264,15 @@ class RedisStore:
         newest = [line for _, line in sorted(lines.items(), reverse=True)]
         # somebody may have been forgotten meanwhile
         return without(newest, {**forgotten, **self._pending.forgotten()})[:limit]
+
+    async def _wait_for_others(self) -> None:
+        """Wait a little for what others have yet to write, of the time before this node began."""
+        begun, end = self._scribe.begun, self._reactor.seconds() + OTHERS_SECONDS
+        while not self._scribe.knows_all and begun and self._reactor.seconds() < end:
+            written = await self._past.written()
+            if written.version >= begun:
+                return
+            await deferLater(self._reactor, POLL_SECONDS)
 
     async def account(self, keys: Sequence[str]) -> AccountRecord | None:
         return await self._read(self._book.find(keys))

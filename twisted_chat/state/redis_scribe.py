@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -69,7 +70,8 @@ class Scribe:
         """Why Redis does not take what is written; empty if it does."""
         self._reactor = reactor
         self._link = link
-        self._token = f"{node} {secrets.token_hex(8)}"
+        self._node = node
+        self._token = self._new_token()
         self._pending = pending
         self._seconds = seconds
         self._vacant_since: float | None = None
@@ -89,6 +91,25 @@ class Scribe:
         """Look from now on, and write when it is our turn."""
         if not self._looks.running:
             self._looks.start(min(LOOK_SECONDS, self._seconds / 3))
+
+    def begin(self, version: int, knows_all: bool) -> None:
+        """Know everything from an event on; of what was before it, others may know more.
+
+        :param knows_all: whether nobody does.
+        """
+        if self.begun is not None:
+            self._give_up()
+        self.begun, self.knows_all = version, knows_all
+        self.start()
+
+    def _give_up(self) -> None:
+        """Be the scribe no longer, though Redis may say so: it is not known what was missed."""
+        token, self._token = self._token, self._new_token()
+        self.is_scribe, self._vacant_since = False, None
+        Deferred.fromCoroutine(self._let_go(token))
+
+    def _new_token(self) -> str:
+        return f"{self._node} {secrets.token_hex(8)}"
 
     async def stop(self, seconds: float) -> None:
         """Write what waits, if it is our turn and does not take longer; let another go on."""
@@ -112,10 +133,15 @@ class Scribe:
             await self._writing
         if not was_scribe:
             return
-        try:
+        with suppress(LinkError, RedisError):
             if not self._pending:
                 await self._ask_look()  # so that the next one knows that nothing is missing
-            await self._link.run(self._leave, [], [self._token], LEAVE_SECONDS)
+        await self._let_go(self._token)
+
+    async def _let_go(self, token: str) -> None:
+        """Have others able to be the scribe at once."""
+        try:
+            await self._link.run(self._leave, [], [token], LEAVE_SECONDS)
         except (LinkError, RedisError) as error:
             self.log.debug("another node will write before long: {error}", error=error)
 
