@@ -148,6 +148,7 @@ def test_an_unknown_name_costs_the_same(desk, hashed):
         A_HASH.replace("m=8", "m=0"),
         "$2b$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
     ],
+    ids=[f"malformed-{number}" for number in range(9)],
 )
 def test_a_malformed_hash_is_nobodys(desk, logged_failures, malformed):
     """Nobody logs in with it, and the log says so without it."""

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from contextlib import suppress
 from fcntl import F_GETFL, fcntl
@@ -167,7 +168,7 @@ def test_what_waits_here_is_passed_on(start, blocked):
     """A signal that nobody has taken any more is for the heir."""
     new = start(ANSWERS)
     read(new.channel)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     new.take_signals()
     assert read(new.channel) == str(int(signal.SIGTERM))
 
@@ -193,7 +194,7 @@ def test_signals_are_let_in(blocked):
     """One that has come before is taken then."""
     taken = []
     before = signal.signal(signal.SIGUSR2, lambda number, _: taken.append(number))
-    os.kill(os.getpid(), signal.SIGUSR2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
     assert taken == []
     heir.let_signals_in()
     assert taken == [signal.SIGUSR2]
