@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_chat.chat.events import NOBODY, ChatError, Said, Who
 from twisted_chat.chat.kept import Kept
-from twisted_chat.cluster.redis import BACK, LOST, NOT_KNOWN, NOT_SENT, RedisBackplane
+from twisted_chat.cluster.redis import RedisBackplane
+from twisted_chat.cluster.sending import BACK, COMING_IN, LOST, NOT_KNOWN, NOT_SENT
 from twisted_chat.cluster.stream import Entry, Registered
 from twisted_chat.link import LinkError
 from twisted_chat.testing import ManualClock, RecordingClient, rooms
@@ -17,12 +18,18 @@ class ManualLink:
     """A link that is up and down as it is told."""
 
     is_up = True
+    down_since = 0.0
+
+    def __init__(self, clock):
+        self._clock = clock
 
     def watch(self, up, down):
         self._up, self._down = up, down
 
-    def breaks(self):
+    def breaks(self, silence=0.0):
+        """Break, after it has not answered for so many seconds."""
         self.is_up = False
+        self.down_since = self._clock.seconds() - silence
         self._down("it broke")
 
     def comes_back(self):
@@ -66,7 +73,8 @@ class Node:
     """A node, and what it is to work with."""
 
     def __init__(self):
-        self.clock, self.link, self.stream = ManualClock(), ManualLink(), ManualStream()
+        self.clock, self.stream = ManualClock(), ManualStream()
+        self.link = ManualLink(self.clock)
         self.backplane = RedisBackplane(
             self.clock,
             self.stream,
@@ -253,3 +261,65 @@ def test_nobody_is_announced_twice(node):
     assert node.sent() == [[1]]  # of the second incarnation, and unanswered
     node.answers(accepted=1)
     assert node.sent() == [[1]]  # of the third, once and no more
+
+
+def test_silence_counts(node):
+    """Whether Redis has gone or is stuck: people wait for so long, not longer."""
+    node.link.breaks(silence=2.0)
+    node.clock.advance(2.9)
+    assert node.shown() == []
+    node.clock.advance(0.2)
+    assert node.shown() == [f"> {LOST}"]
+
+
+def newcomer(node):
+    client = RecordingClient()
+    session = node.rooms.connect(client)
+    node.clock.turn()
+    return session, client
+
+
+def test_who_comes_while_the_link_is_lost_may_go(node):
+    """They are told at once, and what they say waits; nobody ever hears of those who go."""
+    node.link.breaks()
+    node.clock.advance(5)
+    session, client = newcomer(node)
+    node.clock.advance(0.1)
+    assert client.lines() == [f"> {LOST}. /quit leaves"]
+    session.receive("/nick bob")
+    session.receive("/rooms")
+    assert client.lines() == []
+    session.receive(" /EXIT for now")
+    node.clock.turn()
+    assert client.lines() == ["> sad to see you go =("]
+    assert client.closed
+    node.link.comes_back()
+    node.answers(accepted=1)
+    node.comes_back(2, 103, 102)
+    node.comes_back(3, 104, 103)
+    assert len(node.rooms.people) == 1
+    assert client.lines() == []
+
+
+def test_who_is_not_greeted_for_long_is_told(node):
+    """But not who is greeted soon, as is usual."""
+    _, client = newcomer(node)
+    _, late = newcomer(node)
+    node.answers(accepted=3)
+    node.comes_back(2, 103, 102)
+    assert client.lines()[0].startswith("> welcome")
+    node.clock.advance(1.1)
+    node.clock.turn()
+    assert client.lines() == []
+    assert late.lines() == [f"> {COMING_IN}. /quit leaves"]
+
+
+@pytest.mark.parametrize("line", ["quit", "//quit", "/quiet", "/q"])
+def test_what_is_not_leaving_waits(node, line):
+    """Only what leaves is obeyed before the chat knows somebody."""
+    node.link.breaks()
+    node.clock.advance(5)
+    session, client = newcomer(node)
+    node.clock.advance(0.1)
+    session.receive(line)
+    assert not client.closed

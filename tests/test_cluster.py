@@ -265,7 +265,9 @@ def test_redis_is_away_for_longer(tmp_path, appendonly):
         ann.asks("/who", "> here: ann, bob")
         ann.asks("/version", "> twisted-chat 0.1.0")
         with b.connect(greeted=False) as cyd:  # who goes again before anything goes out
-            cyd.say("/quit")
+            cyd.expect("> link lost: lines are not going out. /quit leaves")
+            cyd.asks("/quit", "> sad to see you go =(")
+            cyd.expect_end()
         cluster.redis.start()
         for peer in (ann, bob):
             while peer.read() != "> the link is back: lines are going out again":

@@ -230,7 +230,7 @@ async def test_a_long_absence_of_redis(chats, server):
     await ann.sees("err: not sent: link lost")
     await ann.sees("err: not sent: link lost")
     bob = Someone(a)
-    await bob.sees("link lost: lines are not going out")
+    await bob.sees("link lost: lines are not going out. /quit leaves")
     server.start()
     await ann.sees("the link is back: lines are going out again")
     await bob.sees("/help tells the rest")

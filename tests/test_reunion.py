@@ -6,6 +6,7 @@ from town import Town, known
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.events import NOBODY, Reaped
 from twisted_chat.chat.reunion import REAPED_AT_ONCE
+from twisted_chat.testing import RecordingClient
 
 
 @pytest.fixture
@@ -191,3 +192,50 @@ def test_beginning_anew_twice_forgets_no_room(town):
     begins_anew(town)
     assert bob.session.person.room.name.text == "tea"
     assert bob.asks("/who") == ["> here: ann, bob"]
+
+
+def test_who_has_come_and_gone_meanwhile(town):
+    """People of a node that begins anew see it, before they see what was said."""
+    ann, bob = town.enters("ann"), town.registers("bob", "tea")
+    town.enters("cyd")
+    town.arrives()
+    eve = town.enters("eve")
+    town.arrives()
+    fay = town.enters("fay")
+    assert fay.session.rooms is eve.session.rooms is ann.session.rooms
+    bob.reads()
+    stops_hearing(town)
+    ann.types("/join den")
+    eve.types("/quit")
+    town.nodes[0].connect(client := RecordingClient()).receive("/nick gus")
+    town.clock.turn()
+    gus = next(one for one in town.nodes[0].sessions.values() if one.client is client)
+    gus.receive("/join tea")
+    gus.receive("hello")
+    town.clock.turn()
+    begins_anew(town)
+    shown = bob.reads()
+    assert shown[:2] == ["> ann has left the room", "> gus joined the room"]
+    assert [line[-10:] for line in shown[2:]] == ["meanwhile:", "gus: hello"]
+    town.clock.advance(30)
+    town.nodes[1].tick()
+    town.clock.turn()
+    assert bob.reads() == ["> eve has left the room"]  # who was not to be found again
+
+
+def test_who_was_sent_away_meanwhile_is_told(town):
+    """A room that they think they are in is not theirs any more."""
+    town.registers("ann", "tea").types("/op bob")
+    bob = town.registers("bob", "tea")
+    bob.reads()
+    here, there = town.nodes
+    town.seen = there.backplane.last
+    here.backplane._nodes.remove((there.admit, there.apply))
+    town.nodes[0].naming.find("ann")
+    next(s for s in here.sessions.values() if s.who.name == "ann").receive("/kick bob")
+    town.clock.turn()
+    given = snapshot.take(here)
+    here.backplane._nodes.append((there.admit, there.apply))
+    there.reunion.begin_anew(lambda: snapshot.load(there, given), town.seen)
+    town.clock.turn()
+    assert bob.reads() == ["> you are in tea no longer"]

@@ -7,7 +7,8 @@ from typing import Any
 from twisted_chat.chat import snapshot
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.membership import LEASE_SECONDS
-from twisted_chat.cluster.redis import PATIENCE_SECONDS, RedisBackplane
+from twisted_chat.cluster.redis import RedisBackplane
+from twisted_chat.cluster.sending import PATIENCE_SECONDS
 from twisted_chat.cluster.stream import Stream
 from twisted_chat.link import Link, Target
 from twisted_chat.state.redis import KEEP_LINES, KEEP_SECONDS, RedisStore

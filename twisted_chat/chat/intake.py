@@ -33,6 +33,7 @@ class Intake:
         "asked",
         "client",
         "ended",
+        "is_put_off",
         "rooms",
     )
 
@@ -43,6 +44,8 @@ class Intake:
         self.client = client
         self.rooms = rooms
         self.ended = False
+        self.is_put_off = False
+        """Whether they know that nothing is obeyed yet, and that they may leave all the same."""
         self.asked: tuple[str, ...] = ()
         """What the next line completes: the name of a command, and what it was given so far."""
         self._wake = wake
@@ -64,7 +67,7 @@ class Intake:
         """
         if self.ended:
             return 0.0
-        if self._busy:
+        if self._busy and not (self.is_put_off and self._leaves(line)):
             self._postpone(line, clean)
         else:
             self._obey(line, clean)
@@ -108,20 +111,28 @@ class Intake:
 
     def _parse(self, line: str) -> tuple[Command, str]:
         """Tell which command a line means, and what it is given."""
-        commands = self.rooms.commands
         line = line.lstrip()
         if not line:
             return NOTHING, ""
         if line[0] != "/":
-            return commands["msg"], line
+            return self.rooms.commands["msg"], line
         if line.startswith("//"):
-            return commands["msg"], line[1:]
+            return self.rooms.commands["msg"], line[1:]
         word, _, rest = line.partition(" ")
-        command = commands.get(word[1:]) or commands.get(word[1:].lower())
+        command = self._command(word)
         if command is None:
             self._charge(1)
             raise ChatError(f"unknown command: {word}. /help lists them")
         return command, rest
+
+    def _leaves(self, line: str) -> bool:
+        word = line.lstrip().partition(" ")[0]
+        command = self._command(word) if word.startswith("/") else None
+        return command is not None and command.name == "quit"
+
+    def _command(self, word: str) -> Command | None:
+        commands = self.rooms.commands
+        return commands.get(word[1:]) or commands.get(word[1:].lower())
 
     def ask(self, what: str, *so_far: str) -> None:
         """Take the next line for what completes a command, and do not have it shown.

@@ -1,6 +1,6 @@
 """How a node finds the others again: people who are here though the chat has lost sight of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
@@ -14,6 +14,7 @@ from twisted_chat.chat.events import (
     Reaped,
     Replay,
     Returned,
+    RoomEvent,
     Shown,
     Who,
 )
@@ -23,6 +24,7 @@ from twisted_chat.chat.person import Person
 from twisted_chat.chat.session import Session
 
 if TYPE_CHECKING:
+    from twisted_chat.chat.room import Room
     from twisted_chat.chat.rooms import Rooms
 
 REAPED_AT_ONCE = 500
@@ -41,8 +43,10 @@ class Reunion:
 
     def __init__(self, rooms: "Rooms") -> None:
         self._rooms = rooms
+        self._sighted: dict[str, tuple[Who, int]] = {}
+        """Who was seen here in which room, by the id of the person, before all began anew."""
         self._awaited: dict[str, tuple[Who, int]] = {}
-        """Who was seen here in which room, by the id of the person, and may have gone."""
+        """Who of these may have gone."""
         self._returning: dict[str, tuple[int, str]] = {}
         """In which room those were who are announced, and have not come back yet."""
         self._until = 0.0
@@ -80,7 +84,10 @@ class Reunion:
         sessions = [one for one in rooms.sessions.values() if one.person.who.name]
         here = {session.id for session in sessions}
         self._returning = {id_: room for id_, room in self._returning.items() if id_ in here}
-        self._awaited = self._in_sight(sessions)
+        lost = {room for room, _ in self._returning.values()}
+        self._sighted = {id_: one for id_, one in self._sighted.items() if one[1] in lost}
+        self._sighted |= self._in_sight(sessions)
+        self._awaited = dict(self._sighted)
         self._until = rooms.clock() + AWAITED_SECONDS
         self._seen = seen
         for session in sessions:
@@ -109,6 +116,8 @@ class Reunion:
         person = rooms.people.get(session.id)
         if person and not person.gone and person.connection == before.connection:
             person.client, session.person = session.client, person
+            if before.room and not person.room:
+                session.show(Notice(f"you are in {before.room.name.text} no longer"))
             self._catch_up(session, rooms.backplane.last)
             return
         if before.room:
@@ -216,17 +225,39 @@ class Reunion:
         room = session.person.room
         if room and not session.ended:
             self._rooms.delivery.enter(room, session.person)
-            self._rooms.start(self._show_missed(session, room.id, self._seen, until))
+            moves = self._moves(session, room)
+            self._rooms.start(self._show_missed(session, room.id, moves, self._seen, until))
 
-    async def _show_missed(self, session: Session, room: int, seen: int, until: int) -> None:
-        shown: list[Shown] = []
+    def _moves(self, session: Session, room: "Room") -> Sequence[RoomEvent]:
+        """Give who has come into a room and left it, for someone who was shown nothing of it."""
+        moves: list[RoomEvent] = [
+            Left(who, room.id)
+            for id_, (who, seen_in) in self._sighted.items()
+            if seen_in == room.id and id_ not in room.members and id_ not in self._awaited
+        ]
+        moves += [
+            Joined(person.who, room.id, room.name.text)
+            for id_, person in room.members.items()
+            if person is not session.person and not self._was_seen(id_, room.id)
+        ]
+        for move in moves:
+            move.time = self._rooms.clock()
+        return moves
+
+    def _was_seen(self, person: str, room: int) -> bool:
+        return person in self._sighted and self._sighted[person][1] == room
+
+    async def _show_missed(
+        self, session: Session, room: int, moves: Sequence[RoomEvent], seen: int, until: int
+    ) -> None:
+        shown: list[Shown] = [*moves]
         try:
             lines = await self._rooms.store.history(room, REPLAYED_AT_MOST)
             missed = [line for line in lines if seen < line.id <= until]
             missed = [line for line in missed if line.who.identity != session.who.identity]
             if missed := session.heeded(missed):
-                shown = [Notice("meanwhile:"), Replay(missed)]
+                shown += [Notice("meanwhile:"), Replay(missed)]
         except ChatError as refused:
-            shown = [Notice(str(refused))]
+            shown.append(Notice(str(refused)))
         finally:  # or the room would never be shown again
             self._rooms.delivery.release(session.person, *shown)

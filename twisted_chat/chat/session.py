@@ -75,8 +75,19 @@ class Session(Intake):
         for one in shown:
             self.rooms.delivery.to_person(self.person, one)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the chat knows the person by now."""
+        return bool(self.who.name)
+
+    def put_off(self, why: str) -> None:
+        """Tell someone whom the chat does not know yet that this takes a while."""
+        self.show(Notice(f"{why}. /quit leaves"))
+        self.is_put_off = True
+
     def arrived(self) -> None:
         """Begin: the chat knows the person now."""
+        self.is_put_off = False
         self.show(
             Notice(
                 f"welcome. you are {self.who.name}. /nick NAME takes a name, "

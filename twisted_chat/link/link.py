@@ -63,6 +63,10 @@ class Link:
         self.target = target
         self.trouble = "it has not been asked yet"
         """Why there is no connection; empty while there is one."""
+        self.down_since = reactor.seconds()
+        """Since when it is known, by now, that there was none the last time."""
+        self._silence = 0.0
+        """For how long the connection that was given up had not answered."""
         self._reactor = reactor
         self._retry = retry
         self._listeners: list[tuple[Callable[[], None], Callable[[str], None]]] = []
@@ -142,19 +146,18 @@ class Link:
 
     async def _ask(self, connection: Any, command: Sequence[Argument], seconds: float) -> Any:
         words = [_encode(word) for word in command]
-        alarm = self._reactor.callLater(
-            seconds, self._give_up, connection, f"it gave no answer within {seconds:g} s"
-        )
+        alarm = self._reactor.callLater(seconds, self._give_up, connection, seconds)
         try:
             return await connection.execute_command(*words)
         finally:
             if alarm.active():
                 alarm.cancel()
 
-    def _give_up(self, connection: Any, why: str) -> None:
+    def _give_up(self, connection: Any, seconds: float) -> None:
         if self._connection is connection:
             self._connection = None
-        connection.abort(why)
+            self._silence = seconds
+        connection.abort(f"it gave no answer within {seconds:g} s")
 
     async def _stay(self, connector: Any, maker: Any) -> None:
         tries = 0
@@ -213,6 +216,8 @@ class Link:
         if self._is_known_down:
             return
         self._is_known_down = True
+        self.down_since = self._reactor.seconds() - self._silence
+        self._silence = 0.0
         for _, down in self._listeners:
             self._tell(down, why)
 

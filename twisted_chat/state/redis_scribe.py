@@ -213,7 +213,7 @@ class Scribe:
 
     def _become(self, seen: Seen) -> None:
         self.log.info("this node writes to Redis what is said")
-        if seen.before and self.begun is not None and seen.before.version < self.begun:
+        if seen.before and self.begun is not None and not self.knows_all:
             self.log.warn(
                 "nobody has written to Redis what happened from {before} to {begun}",
                 before=seen.before.version,
