@@ -635,7 +635,9 @@ def test_limits():
         assert words in shown
     for words in ("own 10 rooms", "100 private", "8 to 128", "2 are", "32 wait", "5 accounts"):
         assert words in shown
-    loose = Town(limits=Limits(flood=None, max_per_address=0)).arrives()
+    assert "its place is kept for 2 minutes" in shown
+    loose = Town(limits=Limits(flood=None, max_per_address=0, grace=0)).arrives()
     shown = "\n".join(loose.asks("/limits"))
+    assert "if the connection of an account breaks, it has left" in shown
     for words in ("as fast as you can", "any number of connections", "as long as you like"):
         assert words in shown

@@ -146,39 +146,53 @@ def test_it_is_bounded_whatever_happens(steps):
 # Too much of one thing
 
 
+def taken(quota, key="ann"):
+    """Tell whether it may be done once more, which then counts; nothing waits."""
+    with pytest.raises(StopIteration) as answer:
+        quota.take(key).send(None)
+    return answer.value.value
+
+
 def test_five_a_day(clock, quota):
     """The sixth is refused until the first is a day old."""
     for _ in range(5):
-        assert not quota.refusal("ann")
-        quota.take("ann")
+        assert taken(quota)
         clock.advance(60)
-    assert quota.refusal("ann")
-    assert not quota.refusal("bob")
+    assert not taken(quota)
+    assert taken(quota, "bob")
     clock.advance(DAY - 5 * 60 - 1)
-    assert quota.refusal("ann")
+    assert not taken(quota)
     clock.advance(1)
-    assert not quota.refusal("ann")
-    quota.take("ann")
-    assert quota.refusal("ann")
+    assert taken(quota)
+    assert not taken(quota)
+
+
+def test_what_was_not_done_is_taken_back(quota):
+    """It may be done once more; of whom nothing is known there is nothing to take back."""
+    for _ in range(5):
+        assert taken(quota)
+    for key in ("ann", "bob"):
+        with pytest.raises(StopIteration):
+            quota.take_back(key).send(None)
+    assert taken(quota)
+    assert not taken(quota)
 
 
 def test_nothing_at_all(clock):
     """A quota of none refuses everybody."""
     quota = Quota(clock.seconds, 0, DAY)
-    quota.take("ann")
-    assert quota.refusal("ann")
-    assert quota.refusal("bob")
+    assert not taken(quota)
+    assert not taken(quota, "bob")
 
 
 def test_a_quota_after_the_clock_was_set_back(clock, quota):
     """What would be yet to come does not count, and the quota is as ever from then on."""
     for _ in range(5):
-        quota.take("ann")
+        assert taken(quota)
     clock.rightNow -= 10 * DAY
     for _ in range(5):
-        assert not quota.refusal("ann")
-        quota.take("ann")
-    assert quota.refusal("ann")
+        assert taken(quota)
+    assert not taken(quota)
 
 
 @given(
@@ -195,11 +209,11 @@ def test_a_quota_is_bounded_whatever_happens(steps):
     for key, step in steps:
         clock.rightNow += step
         latest = max(latest, clock.seconds())
-        quota.take(key)
+        taken(quota, key)
         assert len(quota._taken) <= 3
         assert all(len(taken) <= 2 for taken in quota._taken.values())
     clock.rightNow = latest + 10
-    assert not any(quota.refusal(key) for key in "abcdef")
+    assert all(taken(quota, key) for key in "abcdef")
 
 
 def test_what_was_no_failure_is_taken_back(throttle):

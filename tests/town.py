@@ -175,7 +175,7 @@ class Town:
     def _underway(self) -> Iterator[Event]:
         for node in self.nodes:
             if isinstance(node.backplane, RedisBackplane):
-                yield from (one.event for one in node.backplane._queue.all())
+                yield from (one.event for one in node.backplane._sending.queue.all())
             elif isinstance(node.backplane, DelayedBackplane):
                 yield from (event for event, _ in node.backplane._underway)
 

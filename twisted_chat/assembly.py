@@ -16,7 +16,7 @@ from twisted_chat.chat.limits import HASHES_AT_ONCE, Limits
 from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.interfaces import IAccounts, IBackplane, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IQuota, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
@@ -33,6 +33,7 @@ def assemble(
     backplane: IBackplane | None = None,
     turn: Callable[[Callable[[], None]], None] | None = None,
     accounts: IAccounts | None = None,
+    quota: IQuota | None = None,
     checkers: Sequence[ICredentialsChecker] = (),
     operators: Sequence[str] = (),
 ) -> Rooms:
@@ -40,6 +41,7 @@ def assemble(
 
     :param reactor: gives the time, and calls at the end of a turn.
     :param turn: calls a function at the end of the reactor's turn.
+    :param quota: how many accounts can be made from an address, unless ``accounts`` are given.
     :param checkers: of accounts that people have elsewhere, unless ``accounts`` are given.
     :param operators: the names of the accounts of those who run the server.
     :raises ValueError: a checker checks no passwords.
@@ -49,7 +51,7 @@ def assemble(
     return Rooms(
         backplane=backplane or LocalBackplane(reactor.seconds),
         store=store,
-        accounts=accounts or _gate(reactor, store, checkers),
+        accounts=accounts or _gate(reactor, store, checkers, quota),
         operators=Operators(operators),
         delivery=Delivery(turn or end_of_turn(reactor), _trouble),
         clock=reactor.seconds,
@@ -61,8 +63,13 @@ def assemble(
     )
 
 
-def _gate(reactor: Any, store: IStore, checkers: Sequence[ICredentialsChecker]) -> Gate:
-    return Gate(store, Hasher(_hashing_threads(reactor)), reactor.seconds, checkers)
+def _gate(
+    reactor: Any,
+    store: IStore,
+    checkers: Sequence[ICredentialsChecker],
+    quota: IQuota | None,
+) -> Gate:
+    return Gate(store, Hasher(_hashing_threads(reactor)), reactor.seconds, checkers, quota)
 
 
 def _hashing_threads(reactor: Any) -> list[Worker]:

@@ -230,11 +230,27 @@ class IAccounts(Interface):
         """Have the account no more."""
 
 
+class IQuota(Interface):
+    """How often something may be done in a span of time."""
+
+    def take(key: str) -> Awaitable[bool]:
+        """Tell whether ``key`` may do it once more, which then counts.
+
+        :raises ChatError: that is not known now.
+        """
+
+    def take_back(key: str) -> Awaitable[None]:
+        """Count it once less: it was not done."""
+
+
 class IBackplane(Interface):
     """The one order of events; with several nodes, for all of them."""
 
     def subscribe(admit: "Callable[[Event], None]", apply: "Callable[[Event], None]") -> None:
         """Have every event shown to ``apply``, in order.
+
+        What is claimed has its ``id`` and ``time`` before ``admit`` is asked, so that all nodes
+        judge alike.
 
         :param admit: raises `ChatError` for an event that may not be.
         :param apply: changes the state; called once for each event on each node.

@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 from twisted_chat.chat import snapshot
+from twisted_chat.chat.limits import ACCOUNTS_A_DAY, DAY_SECONDS
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.membership import LEASE_SECONDS
 from twisted_chat.cluster.redis import RedisBackplane
@@ -12,6 +13,7 @@ from twisted_chat.cluster.sending import PATIENCE_SECONDS
 from twisted_chat.cluster.stream import Stream
 from twisted_chat.link import Link, Target
 from twisted_chat.state.redis import KEEP_LINES, KEEP_SECONDS, RedisStore
+from twisted_chat.state.redis_quota import RedisQuota
 from twisted_chat.wire.turn import end_of_turn
 
 
@@ -63,6 +65,7 @@ class Node:
             keep_lines=keep_lines,
             version=lambda: self.backplane.last,
         )
+        self.quota = RedisQuota(link, ACCOUNTS_A_DAY, DAY_SECONDS)
 
     def start(
         self, rooms: Rooms, left: Mapping[str, Any] | None, ready: Callable[[], None]

@@ -173,6 +173,7 @@ class ChatService(MultiService):
             store=node.store if node else store,
             backplane=node.backplane if node else backplane,
             turn=self._turn,
+            quota=node.quota if node else None,
             checkers=checkers,
             operators=operators,
         )

@@ -15,11 +15,8 @@ from twisted_chat.chat import names
 from twisted_chat.chat.account import Account, AccountRecord, account_id
 from twisted_chat.chat.duration import in_words
 from twisted_chat.chat.events import ChatError
-from twisted_chat.chat.limits import ACCOUNTS_A_DAY, NICK_LENGTH, PASSWORD_BYTES
-from twisted_chat.interfaces import IAccounts, IStore
-
-DAY = 24 * 3600.0
-
+from twisted_chat.chat.limits import ACCOUNTS_A_DAY, DAY_SECONDS, NICK_LENGTH, PASSWORD_BYTES
+from twisted_chat.interfaces import IAccounts, IQuota, IStore
 
 ALL = (1 << 63) - 1
 """An id that is none's; all are lower."""
@@ -54,11 +51,13 @@ class Gate:
         hasher: Hasher,
         clock: Callable[[], float],
         checkers: Sequence[ICredentialsChecker] = (),
+        quota: IQuota | None = None,
     ) -> None:
         """
         :param store: where our own accounts are.
         :param clock: gives UTC seconds.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
+        :param quota: how many accounts can be made from an address; our own, if left out.
         :raises ValueError: one of these checks no passwords.
         """
         self._store = store
@@ -68,7 +67,7 @@ class Gate:
         self._names_are_given_elsewhere = bool(checkers)
         self._throttle = Throttle(clock)
         self._homes = Lately()
-        self._quota = Quota(clock, ACCOUNTS_A_DAY, DAY)
+        self._quota = quota or Quota(clock, ACCOUNTS_A_DAY, DAY_SECONDS)
         self._being_made: set[str] = set()
         """The keys of names for which an account is being made."""
 
@@ -76,8 +75,6 @@ class Gate:
         if self._names_are_given_elsewhere:  # it may be that of someone who has yet to come
             raise ChatError("accounts are not made here: log in with the one you have")
         made = names.nick(name)
-        if address and self._quota.refusal(address):
-            raise ChatError(f"{ACCOUNTS_A_DAY} accounts a day can be made from one address")
         if not self._being_made.isdisjoint(made.keys):
             raise ChatError(f'"{made.text}" is registered already')
         self._being_made.update(made.keys)
@@ -90,14 +87,16 @@ class Gate:
         return Account(record.id, record.name)
 
     async def _make(self, name: str, password: str, address: str) -> AccountRecord:
-        self._quota.take(address)  # before it is made: many tries at once are many
+        if address and not await self._quota.take(address):  # many tries at once are many
+            raise ChatError(f"{ACCOUNTS_A_DAY} accounts a day can be made from one address")
         try:
             secret = await self._hasher.hash(password)
             record = AccountRecord(account_id(name), name, secret, self._clock())
             self._store.drop_letters(record.id, ALL)  # they are for who had the name before
             await self._store.keep_account(record)
         except ChatError:
-            self._quota.take_back(address)
+            if address:
+                await self._quota.take_back(address)
             raise
         return record
 

@@ -1,8 +1,12 @@
 """Those who guess have to wait, and nobody may do too much of one thing."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
+
+from zope.interface import implementer
+
+from twisted_chat.interfaces import IQuota
 
 KEYS = 10_000
 FORGOTTEN_SECONDS = 3600
@@ -64,8 +68,9 @@ class Throttle:
         self._failures.pop(key, None)
 
 
+@implementer(IQuota)
 class Quota:
-    """Lets a key do something so often in any span of time: a sliding window."""
+    """Lets a key do something so often in any span of time: a sliding window, in memory."""
 
     def __init__(
         self, clock: Callable[[], float], most: int, seconds: float, keys: int = KEYS
@@ -80,23 +85,18 @@ class Quota:
         self._most = most
         self._seconds = seconds
         self._keys = keys
-        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
+        self._taken: OrderedDict[str, list[float]] = OrderedDict()
 
-    def refusal(self, key: str) -> bool:
-        """Tell if it may not be done now."""
+    async def take(self, key: str) -> bool:
         now = self._clock()
         # What seems yet to come was before the clock was set back, and would count for too long.
-        taken = [then for then in self._taken.get(key, ()) if 0 <= now - then < self._seconds]
-        return len(taken) >= self._most
+        lately = [then for then in self._taken.get(key, ()) if 0 <= now - then < self._seconds]
+        if len(lately) >= self._most:
+            return False
+        _remember(self._taken, key, [*lately, now], self._keys)
+        return True
 
-    def take(self, key: str) -> None:
-        """Count that it was done."""
-        taken = self._taken.get(key, deque(maxlen=self._most))
-        taken.append(self._clock())
-        _remember(self._taken, key, taken, self._keys)
-
-    def take_back(self, key: str) -> None:
-        """Count it once less: it was not done."""
+    async def take_back(self, key: str) -> None:
         if taken := self._taken.get(key):
             taken.pop()
 

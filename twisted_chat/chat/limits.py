@@ -10,6 +10,7 @@ REASON_LENGTH = 200
 IGNORED_PEOPLE = 100
 LISTED = 200
 ACCOUNTS_A_DAY = 5
+DAY_SECONDS = 24 * 3600.0
 ROOMS_OWNED = 10
 ROLES = 200
 """Operators of a room, and people invited to it."""

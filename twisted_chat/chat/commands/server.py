@@ -72,6 +72,7 @@ def limits(session: "Session") -> None:
             "and as many new ones a minute"
         ),
         Notice(f"you may be silent {_silence_words(set_.idle_timeout)}"),
+        Notice(f"if the connection of an account breaks, {_grace_words(set_.grace)}"),
         *map(Notice, session.rooms.store.condition()),
     )
 
@@ -88,6 +89,10 @@ def _flood_words(flood: tuple[float, int] | None) -> str:
 
 def _silence_words(seconds: float) -> str:
     return f"for {in_words(seconds)}" if seconds else "as long as you like"
+
+
+def _grace_words(seconds: float) -> str:
+    return f"its place is kept for {in_words(seconds)}" if seconds else "it has left"
 
 
 def _or_any(limit: int) -> str:
