@@ -59,7 +59,7 @@ def is_against(sanction, person):
     if sanction.subject == "*":
         return person.since > sanction.since
     if "/" in sanction.subject:
-        return is_from(person.address, sanction.subject)
+        return is_from(person.origin.address, sanction.subject)
     return sanction.subject == person.who.person
 
 
@@ -350,7 +350,7 @@ class Order(RuleBasedStateMachine):
         """Give all that every node knows."""
         return (
             {
-                id_: (one.who, one.room and one.room.id, one.barred, one.address, one.since)
+                id_: (one.who, one.room and one.room.id, one.barred, one.origin.address, one.since)
                 for id_, one in node.people.items()
             },
             {

@@ -687,6 +687,7 @@ async def test_a_node_shows_what_it_knows(server):
         happens(nodes.all[:1], 2, says(2))
         await nodes.written(nodes.all[0])
         assert nodes.lines() == [1, 2]
+        await until(lambda: late.link.is_up, "a link")
         assert await late.shows() == [1]
         late.apply(2, says(2))
         assert await late.shows() == [1, 2]

@@ -22,7 +22,7 @@ from zope.interface.verify import verifyObject
 
 from twisted_chat import testing
 from twisted_chat.chat.limits import BACKLOG, CLOSING_SECONDS, FIRST_LINE_SECONDS, Limits
-from twisted_chat.doors.protocol import LINES_A_TURN
+from twisted_chat.doors.lines import LINES_A_TURN
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.interfaces import IClient
 from twisted_chat.state.memory import MemoryStore

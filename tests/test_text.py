@@ -41,6 +41,7 @@ from twisted_chat.chat.events import (
     Told,
     TopicSet,
     Who,
+    You,
 )
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.wire.text import PLAIN, Text
@@ -417,7 +418,7 @@ def test_every_event_was_seen(shown):
     """Driving every command brings all kinds of things that can be shown."""
     kinds = {type(one) for one in shown}
     assert kinds == {
-        type(one) for one in (*EVENTS.values(), *ANSWERS.values(), Replay([]), Audit([]))
+        type(one) for one in (*EVENTS.values(), *ANSWERS.values(), Replay([]), Audit([]), You(ANN))
     }
     assert {type(one) for one in ACTS.values()} == set(KINDS)
 

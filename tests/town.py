@@ -15,7 +15,7 @@ from redis_town import NODES, SKEW, RedisClock
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from twisted_chat.chat import record, snapshot
-from twisted_chat.chat.events import Event
+from twisted_chat.chat.events import Event, Origin
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
@@ -186,12 +186,14 @@ class Town:
         for other in others:
             assert other == first
 
-    def arrives(self, *lines: str, echo: bool = False, address: str = "") -> Guest:
+    def arrives(
+        self, *lines: str, echo: bool = False, address: str = "", is_bot: bool = False
+    ) -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
         self._arrivals += 1
         client = RecordingClient(echo=echo)
-        guest = Guest(self, node.connect(client, address=address), client)
+        guest = Guest(self, node.connect(client, origin=Origin(address, is_bot)), client)
         self._guests.append(guest)
         self.clock.turn()
         guest.types(*lines)

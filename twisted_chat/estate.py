@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IListeningPort
 
 from twisted_chat.chat import record
 from twisted_chat.chat.rooms import Rooms
-from twisted_chat.doors.moving import Move
+from twisted_chat.doors import moving
 from twisted_chat.doors.protocol import ChatProtocol
 from twisted_chat.doors.tcp import ChatFactory
 
-VERSION = 1
+VERSION = 2
 
 
 class Estate(NamedTuple):
@@ -59,7 +59,7 @@ def gather(
         unsent += pieces
         connections.append(
             {
-                **protocol.to_record(),
+                **moving.to_record(protocol),
                 "family": _family(protocol.transport.getHost()),
                 "pieces": list(map(len, pieces)),
                 "is_begun": is_begun,
@@ -100,7 +100,7 @@ def move_in(estate: Estate, reactor: Any, factory: ChatFactory) -> None:
         bounds = pairwise(accumulate(connection["pieces"], initial=place))
         pieces = [estate.unsent[begin:end] for begin, end in bounds]
         place += sum(map(len, pieces))
-        move = Move(factory, connection, (pieces, connection["is_begun"]))
+        move = moving.Move(factory, connection, (pieces, connection["is_begun"]))
         try:
             reactor.adoptStreamConnection(descriptor, connection["family"], move)
         except OSError:

@@ -4,16 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
-from twisted.application.service import MultiService, Service
+from twisted.application.service import MultiService
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_chat import estate as estates
 from twisted_chat.assembly import assemble
@@ -21,15 +16,17 @@ from twisted_chat.chat import record
 from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.names import Name
-from twisted_chat.doors.adopting import Adopting
-from twisted_chat.doors.certificates import Renewing
-from twisted_chat.doors.tcp import ChatFactory
+from twisted_chat.doors.json import JsonProtocol
+from twisted_chat.doors.listener import Listener
+from twisted_chat.doors.proxy import Network
+from twisted_chat.doors.tcp import ChatFactory, Door
 from twisted_chat.estate import Estate
 from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
 
 TICK_SECONDS = 1.0
+CERTIFICATE_SECONDS = 60.0
 COMMAND_SECONDS = 1.0
 """In which commands have to be done before the chat moves to another process."""
 FAREWELL = "the server is going down. goodbye"
@@ -37,94 +34,6 @@ FAREWELL = "the server is going down. goodbye"
 
 def _new_code() -> str:
     return token_hex(8)
-
-
-class Listener(Service):
-    """Listens on one endpoint, and keeps the port."""
-
-    def __init__(self, reactor: Any, description: str, factory: Factory) -> None:
-        """
-        :param description: a Twisted server endpoint string.
-        """
-        self._reactor = reactor
-        self.description = description
-        self._factory = factory
-        self._inherited: tuple[int, int] | None = None
-        self._renewing: Renewing | None = None
-        self.port: IListeningPort | None = None
-
-    def inherit(self, descriptor: int, family: int) -> None:
-        """Listen on a socket that another process has left, instead of one of our own.
-
-        :param family: of addresses, as `socket` has it.
-        """
-        self._inherited = descriptor, family
-
-    def freeze(self) -> None:
-        """Let nobody in; who comes waits."""
-        if self.port:
-            self.port.stopReading()  # type: ignore[attr-defined]
-
-    def thaw(self) -> None:
-        """Let people in again."""
-        if self.port:
-            self.port.startReading()  # type: ignore[attr-defined]
-
-    def privilegedStartService(self) -> None:
-        self._listen()
-
-    def startService(self) -> None:
-        super().startService()
-        if self.port is None:  # nobody was privileged
-            self._listen()
-
-    def stopService(self) -> "Deferred[object]":
-        super().stopService()
-        port, self.port = self.port, None
-        return maybeDeferred(port.stopListening) if port else succeed(None)
-
-    def _listen(self) -> None:
-        """Begin to listen.
-
-        :raises ValueError: the description makes no sense.
-        :raises CannotListenError: the port is taken, or not ours to take.
-        """
-        try:
-            self._listen_or_fail()
-        except CannotListenError:
-            raise
-        except Exception as error:  # each kind of endpoint fails in its own way
-            why = str(error) or type(error).__name__
-            raise ValueError(f"{self.description}: {why}") from error
-
-    def _listen_or_fail(self) -> None:
-        failures: list[Failure] = []
-        if self._inherited and self.description.startswith("systemd:"):
-            self._keep(self._reactor.adoptStreamPort(*self._inherited, self._factory))
-        else:
-            listening = serverFromString(self._listener(), self.description).listen(self._factory)
-            listening.addCallbacks(self._keep, failures.append)
-        if failures:
-            failures[0].raiseException()
-
-    def prepare_certificate(self) -> Callable[[], None] | None:
-        """Read the certificate of the port anew; give what has it served, if it is another.
-
-        :raises ValueError: it cannot be used.
-        """
-        try:
-            return self._renewing.prepare() if self._renewing else None
-        except Exception as error:  # each kind of trouble is another
-            raise ValueError(f"{self.description}: {error or type(error).__name__}") from error
-
-    def _listener(self) -> Any:
-        """Give what listens: the reactor, or one that does so on the socket which was left."""
-        reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
-        self._renewing = Renewing(reactor, self.description)
-        return self._renewing
-
-    def _keep(self, port: IListeningPort) -> None:
-        self.port = port
 
 
 class ChatService(MultiService):
@@ -145,6 +54,8 @@ class ChatService(MultiService):
         store: IStore | None = None,
         backplane: IBackplane | None = None,
         *,
+        json: Iterable[str] = (),
+        proxies: Sequence[Network] = (),
         node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
         operators: Sequence[str] = (),
@@ -154,6 +65,8 @@ class ChatService(MultiService):
         :param ports: Twisted server endpoint strings, such as ``tcp:8888``.
         :param store: what keeps history; memory, if left out.
         :param backplane: the order of events; that of a single node, if left out.
+        :param json: server endpoint strings, too; programs come in there, and speak JSON.
+        :param proxies: where those come from who tell who is behind them, by a PROXY header.
         :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
         :param operators: the names of the accounts of those who run the server.
@@ -182,8 +95,13 @@ class ChatService(MultiService):
         self.factory = ChatFactory(reactor, self.rooms)
         self._ticking = LoopingCall(self.rooms.tick)
         self._ticking.clock = reactor
+        self._watching = LoopingCall(self._watch_certificates)
+        self._watching.clock = reactor
+        doors = [(self.factory, ports), (Door(self.factory, JsonProtocol), json)]
         self.listeners: Sequence[Listener] = [
-            Listener(reactor, description, self.factory) for description in ports
+            Listener(reactor, description, factory, proxies)
+            for factory, descriptions in doors
+            for description in descriptions
         ]
         for listener in self.listeners:
             listener.setServiceParent(self)
@@ -196,11 +114,16 @@ class ChatService(MultiService):
         self._refuse_restart()
         self._restore()
         self._ticking.start(TICK_SECONDS, now=False)
+        self._watching.start(CERTIFICATE_SECONDS, now=False)
         super().startService()
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
         if not self._node:
             self._invite_all()
+
+    def _watch_certificates(self) -> None:
+        for listener in self.listeners:
+            listener.watch_certificate()
 
     def _restore(self) -> None:
         left = self._estate.record if self._estate else None
@@ -343,6 +266,7 @@ class ChatService(MultiService):
     def stopService(self) -> "Deferred[None]":
         self.running = 0
         self._stopped = True
-        if self._ticking.running:
-            self._ticking.stop()
+        for calling in (self._ticking, self._watching):
+            if calling.running:
+                calling.stop()
         return Deferred.fromCoroutine(self._stop())

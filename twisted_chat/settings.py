@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from getopt import getopt
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -71,6 +72,8 @@ class Settings(usage.Options, AuthOptionMixin):
     def __init__(self) -> None:
         super().__init__()
         self["port"] = []
+        self["json"] = []
+        self["proxy-from"] = []
         self["operator"] = []
         self["auth"] = {}
         self.arguments: Sequence[str] = ()
@@ -106,6 +109,14 @@ class Settings(usage.Options, AuthOptionMixin):
         self["port"].append(_port(port))
 
     opt_p = opt_port
+
+    def opt_json(self, port: str) -> None:
+        """The same for programs, which speak JSON there; repeatable [default: none]"""
+        self["json"].append(_port(port, "json"))
+
+    def opt_proxy_from(self, network: str) -> None:
+        """Address or network of proxies, which tell who is behind them; repeatable"""
+        self["proxy-from"].append(_network(network))
 
     def opt_operator(self, name: str) -> None:
         """Name of the account of someone who runs the server; repeatable"""
@@ -216,14 +227,22 @@ class Settings(usage.Options, AuthOptionMixin):
             _refuse(option, self[option], f"takes {takes}")
 
 
-def _port(text: str) -> str:
-    """Read what ``--port`` takes, as an endpoint string."""
+def _port(text: str, option: str = "port") -> str:
+    """Read what a door's option takes, as an endpoint string."""
     if ":" in text:
         return text
     try:
         return f"tcp:{_number(0, 65535)(text)}"
     except ValueError:
-        _refuse("port", text, f"takes 0 to 65535, or {ENDPOINT}")
+        _refuse(option, text, f"takes 0 to 65535, or {ENDPOINT}")
+
+
+def _network(text: str) -> str:
+    """Read what ``--proxy-from`` takes, as a network."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        _refuse("proxy-from", text, "takes an address or a network such as 10.0.0.0/8")
 
 
 def _operator(text: str) -> str:

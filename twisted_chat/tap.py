@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,8 +74,9 @@ class Options(Settings):
         :raises UsageError: something is wrong.
         """
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
-            for port in self["port"]:
-                _check_port(port)
+            for option in ("port", "json"):
+                for port in self[option]:
+                    _check_port(option, port)
             if self.redis is None:
                 _check_state(self["state"] or STATE)
         print("tcpchat: all is well")  # noqa: T201
@@ -100,6 +102,8 @@ class ChatProcess(ChatService):
             options["port"],
             options.limits,
             _store(reactor, options),
+            json=options["json"],
+            proxies=[ip_network(one) for one in options["proxy-from"]],
             node=_node(reactor, options),
             checkers=options.checkers,
             operators=options["operator"],
@@ -128,7 +132,9 @@ class ChatProcess(ChatService):
             try:
                 super().privilegedStartService()
             except (CannotListenError, ValueError) as error:
-                self._fail_to_start(_port_words(error))
+                failed = next(one for one in self.listeners if one.port is None)
+                is_json = failed.description in self._options["json"]
+                self._fail_to_start(_port_words(error, "json" if is_json else "port"))
 
     def startService(self) -> None:
         if log := heir.log_file(self._twistd, self._options.directory):
@@ -161,7 +167,8 @@ class ChatProcess(ChatService):
             signal.signal(number, self._on_signal)
         heir.let_signals_in()
         for listener in self.listeners:
-            if listener.port and listener.description.startswith("tcp:"):
+            is_telnet = listener.description in self._options["port"]
+            if listener.port and is_telnet and listener.description.startswith("tcp:"):
                 host = listener.port.getHost()
                 self.log.info("people reach it with: telnet localhost {host.port}", host=host)
         self._notifier.ready()
@@ -281,7 +288,7 @@ def _in_run_directory(directory: str) -> Iterator[None]:
         raise usage.UsageError(f"--rundir {sanitize(directory)}: {why}") from None
 
 
-def _check_port(description: str) -> None:
+def _check_port(option: str, description: str) -> None:
     """Check what can be told of an endpoint without listening.
 
     :raises UsageError: it makes no sense.
@@ -292,7 +299,7 @@ def _check_port(description: str) -> None:
         serverFromString(reactor, description)
     except Exception as error:  # each kind of endpoint fails in its own way
         why = str(error) or type(error).__name__
-        raise usage.UsageError(_port_words(ValueError(f"{description}: {why}"))) from None
+        raise usage.UsageError(_port_words(ValueError(f"{description}: {why}"), option)) from None
 
 
 def _check_state(state: str) -> None:
@@ -337,12 +344,12 @@ def _state_words(state: str, error: Exception) -> str:
     return f"--state {sanitize(state)}: {error}. takes {STATE_FILE}"
 
 
-def _port_words(error: Exception) -> str:
+def _port_words(error: Exception, option: str = "port") -> str:
     if isinstance(error, CannotListenError):
         # a lock file that is taken comes as mere text
         why = getattr(error.socketError, "strerror", None) or error.socketError
-        return f"--port {error.port}: {why}. takes one that is free"
-    return f"--port {str(error).rstrip('.')}. takes 0 to 65535, or {ENDPOINT}"
+        return f"--{option} {error.port}: {why}. takes one that is free"
+    return f"--{option} {str(error).rstrip('.')}. takes 0 to 65535, or {ENDPOINT}"
 
 
 def _raise_descriptor_limit() -> int:

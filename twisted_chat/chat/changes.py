@@ -69,7 +69,7 @@ class Changes:
     def _arrived(self, event: Arrived) -> None:
         session = self._rooms.sessions.get(event.who.person)
         person = session.person if session else Person(event.who, event.time, None)
-        person.address, person.since = event.address, event.time
+        person.origin, person.since = event.origin, event.time
         self._rooms.naming.give_stranger(person)
         self._rooms.people[person.who.person] = person
         self._rooms.order.arrived(person, event.time)

@@ -56,7 +56,7 @@ class Sanction(NamedTuple):
         if self.subject == EVERYONE:
             return True  # asked of those alone who come, or log out
         if "/" in self.subject:
-            return covers(self.subject, person.address)
+            return covers(self.subject, person.origin.address)
         return self.subject == person.who.person
 
 

@@ -34,6 +34,18 @@ class Who(NamedTuple):
 NOBODY = Who("", None, "")
 
 
+class Origin(NamedTuple):
+    """How someone has come to the chat."""
+
+    address: str = ""
+    """Where from; empty if that is nowhere."""
+    is_bot: bool = False
+    """Whether it is a program, which everybody may know."""
+
+
+NOWHERE = Origin()
+
+
 @dataclass(slots=True)
 class Event:
     """Something that happened to the chat."""
@@ -75,8 +87,7 @@ class Told(Event):
 class Arrived(Event):
     """Someone connected; they are given the name of a stranger."""
 
-    address: str = ""
-    """Where they come from; empty if that is nowhere."""
+    origin: Origin = NOWHERE
 
 
 @dataclass(slots=True)
@@ -211,7 +222,7 @@ class Returned(Event):
     """Someone is here still, or again, whose node had to begin anew."""
 
     since: float
-    address: str
+    origin: Origin
     away: str | None
     number: int
     """As `Person` has it, of who has no name of their own."""
@@ -257,6 +268,24 @@ class Refusal:
 
 
 @dataclass(slots=True)
+class You:
+    """Who a person is by now, and where: for programs, as people are told in words."""
+
+    who: Who
+    room: int = 0
+    """The id of the room; 0 if they are in none."""
+    room_name: str = ""
+    topic: str = ""
+
+
+@dataclass(slots=True)
+class Done:
+    """A line has been obeyed, and answered: for programs, which have given it a tag."""
+
+    tag: str | int
+
+
+@dataclass(slots=True)
 class Listing:
     """A list of names, cut to what a screen holds."""
 
@@ -280,6 +309,8 @@ class Replay:
     """Lines of the past, shown with their times."""
 
     lines: Sequence[Line | Told]
+    has_gap: bool = False
+    """Whether there were more of them than are shown."""
 
 
 @dataclass(slots=True)
@@ -289,5 +320,5 @@ class Audit:
     deeds: Sequence[Deed]
 
 
-Answer: TypeAlias = Notice | Refusal | Listing | Sent | Replay | Audit
+Answer: TypeAlias = Notice | Refusal | You | Done | Listing | Sent | Replay | Audit
 Shown: TypeAlias = Event | Answer

@@ -110,8 +110,10 @@ class Logins:
         session = rooms.sessions.pop(newcomer.who.person, None)
         left = rooms.sessions.pop(earlier.who.person, None)
         client = newcomer.client
+        rooms.delivery.to_person(newcomer, earlier.you())
+        rooms.delivery.settle(newcomer)
         rooms.remove(newcomer, event)
-        earlier.client, earlier.address = client, newcomer.address
+        earlier.client, earlier.origin = client, newcomer.origin
         earlier.connection = newcomer.connection
         gone = rooms.places.back(earlier)
         rooms.places.note(earlier)

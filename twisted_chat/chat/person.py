@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Sanction
-from twisted_chat.chat.events import Who
+from twisted_chat.chat.events import NOWHERE, Origin, Who, You
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.place import Gone
 
@@ -16,7 +16,6 @@ class Person:
     """What everybody may know of someone.  Only `Rooms.apply` changes it."""
 
     __slots__ = (
-        "address",
         "away",
         "barred",
         "client",
@@ -24,17 +23,19 @@ class Person:
         "gone",
         "name",
         "number",
+        "origin",
         "room",
         "settings",
         "since",
         "who",
     )
 
-    def __init__(self, who: Who, since: float, client: "IClient | None", address: str = "") -> None:
+    def __init__(
+        self, who: Who, since: float, client: "IClient | None", origin: Origin = NOWHERE
+    ) -> None:
         """
         :param since: when they connected, UTC seconds.
         :param client: their way in, None if they are on another node, or gone.
-        :param address: where they come from; empty if that is nowhere.
         """
         self.who = who
         self.name = Name(who.name, (), who.name)
@@ -42,7 +43,7 @@ class Person:
         self.client = client
         self.connection = who.person
         """The id of the connection; the first one's is that of the person."""
-        self.address = address
+        self.origin = origin
         self.barred: Sanction | None = None
         """Why they have to log in before anything else."""
         self.room: Room | None = None
@@ -53,3 +54,8 @@ class Person:
         self.away: str | None = None
         self.number = 0
         """The number in their name, while they have none of their own."""
+
+    def you(self) -> You:
+        """Give who and where they are, for themselves."""
+        room = self.room
+        return You(self.who, room.id, room.name.text, room.topic) if room else You(self.who)

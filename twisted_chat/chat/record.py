@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat import names
 from twisted_chat.chat.charter import Charter, Sanction
-from twisted_chat.chat.events import Who
+from twisted_chat.chat.events import Origin, Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
@@ -18,7 +18,7 @@ from twisted_chat.chat.room import Room
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
 
-VERSION = 2
+VERSION = 3
 
 
 def to_record(rooms: "Rooms") -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _person_record(person: Person) -> dict[str, Any]:
     return {
         "who": list(person.who),
         "since": person.since,
-        "address": person.address,
+        "origin": list(person.origin),
         "away": person.away,
         "number": person.number,
         "barred": person.barred and list(person.barred),
@@ -70,7 +70,7 @@ def _person_record(person: Person) -> dict[str, Any]:
 
 
 def _person(record: Mapping[str, Any]) -> Person:
-    person = Person(Who(*record["who"]), record["since"], None, record["address"])
+    person = Person(Who(*record["who"]), record["since"], None, Origin(*record["origin"]))
     person.away, person.number = record["away"], record["number"]
     person.barred = record["barred"] and Sanction(*record["barred"])
     person.connection, person.settings = record["connection"], record["settings"]

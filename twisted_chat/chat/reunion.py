@@ -128,7 +128,7 @@ class Reunion:
             Returned(
                 before.who,
                 before.since,
-                before.address,
+                before.origin,
                 before.away,
                 before.number,
                 session.settings(),
@@ -170,7 +170,7 @@ class Reunion:
         """Make someone known again, by their name if it is free."""
         rooms, account = self._rooms, event.who.account
         person = session.person if session else Person(event.who, event.since, None)
-        person.address, person.away = event.address, event.away
+        person.origin, person.away = event.origin, event.away
         name = Name.of(event.who.name)
         person.who, person.name, person.number = event.who, Name(name.text, (), name.fold), 0
         rooms.people[event.who.person] = person

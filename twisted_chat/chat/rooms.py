@@ -9,6 +9,7 @@ from twisted_chat.chat.changes import Changes
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.chat.events import (
     NOBODY,
+    NOWHERE,
     Arrived,
     ChatError,
     Elapsed,
@@ -19,6 +20,7 @@ from twisted_chat.chat.events import (
     LoggedIn,
     LoggedOut,
     Lost,
+    Origin,
     Quit,
     Reaped,
     Renamed,
@@ -29,6 +31,7 @@ from twisted_chat.chat.events import (
     Told,
     TopicSet,
     Who,
+    You,
 )
 from twisted_chat.chat.ignoring import Ignoring
 from twisted_chat.chat.kept import Kept
@@ -225,16 +228,15 @@ class Rooms:
     # Coming and going
 
     def connect(
-        self, client: IClient, wake: Callable[[], None] = lambda: None, address: str = ""
+        self, client: IClient, wake: Callable[[], None] = lambda: None, origin: Origin = NOWHERE
     ) -> Session:
         """Let someone in.
 
         :param wake: called when a session that was busy takes lines again.
-        :param address: where they come from; empty if that is nowhere.
         """
-        session = Session(self.new_id(), client, self, wake, address)
+        session = Session(self.new_id(), client, self, wake, origin)
         self.sessions[session.id] = session
-        self.backplane.publish(Arrived(Who(session.id, None, ""), address))
+        self.backplane.publish(Arrived(Who(session.id, None, ""), origin))
         return session
 
     def new_id(self) -> str:
@@ -292,6 +294,7 @@ class Rooms:
             self.naming.give_stranger(person)
         if room:
             room.roster.add(person)
+        self.delivery.to_person(person, person.you())
         self.places.note(person)
         if room and person.who.name != before.name:
             renamed = Renamed(before, room.id, person.name.text)
@@ -309,6 +312,7 @@ class Rooms:
         person.room = None
         if person.who.person in self.people:
             self.places.note(person)
+            self.delivery.to_person(person, person.you())
         if not room.members:
             self.table.close(room, event.time)
             return
@@ -318,6 +322,7 @@ class Rooms:
 
     def add_member(self, room: Room, person: Person) -> None:
         """Have someone in a room, as part of an event."""
+        self.delivery.to_person(person, You(person.who, room.id, room.name.text, room.topic))
         room.members[person.who.person] = person
         room.roster.add(person)
         person.room = room

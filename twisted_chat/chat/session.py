@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.commands import LOGIN_USAGE
-from twisted_chat.chat.events import Line, Notice, Quit, Refusal, SetUp, Shown, Who
+from twisted_chat.chat.events import NOWHERE, Line, Notice, Origin, Quit, Refusal, SetUp, Shown, Who
 from twisted_chat.chat.intake import Intake
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
@@ -21,7 +21,7 @@ RECORD_VERSION = 1
 class Session(Intake):
     """What belongs to one connection alone."""
 
-    __slots__ = ("absence", "id", "ignored", "person", "quiet", "reply_to", "zone")
+    __slots__ = ("_after", "absence", "id", "ignored", "person", "quiet", "reply_to", "zone")
 
     def __init__(
         self,
@@ -29,18 +29,18 @@ class Session(Intake):
         client: "IClient",
         rooms: "Rooms",
         wake: Callable[[], None],
-        address: str = "",
+        origin: Origin = NOWHERE,
     ) -> None:
         """
         :param id: of the person.
         :param wake: called when a session that was busy takes lines again.
-        :param address: where they come from; empty if that is nowhere.
         """
         super().__init__(client, rooms, wake)
         self.id = id
-        self.person = Person(Who(id, None, ""), rooms.clock(), client, address)
+        self.person = Person(Who(id, None, ""), rooms.clock(), client, origin)
         self.absence: Gone | None = None
         """How they were gone, until they have been shown what they missed."""
+        self._after: int | None = None
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
@@ -89,6 +89,7 @@ class Session(Intake):
         """Begin: the chat knows the person now."""
         self.is_put_off = False
         self.show(
+            self.person.you(),
             Notice(
                 f"welcome. you are {self.who.name}. /nick NAME takes a name, "
                 "/join ROOM enters a room, /help tells the rest"
@@ -106,6 +107,18 @@ class Session(Intake):
     def _bar(self) -> list[Shown]:
         why = self.rooms.rights.bar(self.person, self.rooms.clock())
         return [Refusal(f"{why}. usage: {LOGIN_USAGE}")] if why else []
+
+    def resume(self, after: int) -> None:
+        """Have the next room that is entered show what was said after an event.
+
+        :param after: the id of the event.
+        """
+        self._after = after
+
+    def take_after(self) -> int | None:
+        """Give after which event the room that is entered now begins, if that was asked for."""
+        after, self._after = self._after, None
+        return after
 
     def told_by(self, who: Who) -> None:
         """Remember whom `/reply` answers."""

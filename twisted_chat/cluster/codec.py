@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from twisted_chat.chat import acts, events
 from twisted_chat.chat.charter import Rank, Sanction
-from twisted_chat.chat.events import Event, Who
+from twisted_chat.chat.events import Event, Origin, Who
 
 LONGEST = 512 * 1024
 """Bytes of an event; the longest line, and the most that somebody may have set up, are less."""
@@ -72,7 +72,21 @@ def _who(value: Any) -> Who:
     return Who(person, account, name)
 
 
+def _origin(value: Any) -> Origin:
+    address, is_bot = value
+    return Origin(str(address), bool(is_bot))
+
+
 _CONVERTERS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
-    {Who: _who, Sanction: Sanction._make, Rank: Rank, str: str, int: int, float: float, bool: bool}
+    {
+        Who: _who,
+        Origin: _origin,
+        Sanction: Sanction._make,
+        Rank: Rank,
+        str: str,
+        int: int,
+        float: float,
+        bool: bool,
+    }
 )
 _KINDS = MappingProxyType(_kinds(events, acts))

@@ -17,8 +17,8 @@ def host(address: Any) -> str:
     :param address: of the peer, an ``IAddress``.
     :returns: an empty text for a peer that has no such address, as on a unix socket.
     """
-    ip = _ip(address)
-    return "" if ip is None else str(ip)
+    known = ip(address)
+    return "" if known is None else str(known)
 
 
 def origin(address: Any) -> str | None:
@@ -31,20 +31,24 @@ def origin(address: Any) -> str | None:
 
 def is_afar(address: Any) -> bool:
     """Tell whether a peer is on another machine."""
-    ip = _ip(address)
-    return ip is not None and not ip.is_loopback
+    known = ip(address)
+    return known is not None and not known.is_loopback
 
 
-def _ip(address: Any) -> IPv4Address | IPv6Address | None:
+def ip(address: Any) -> IPv4Address | IPv6Address | None:
+    """Give the IP address of a peer, if it has one.
+
+    :param address: of the peer, an ``IAddress``.
+    """
     host = getattr(address, "host", None)
     if not isinstance(host, str):
         return None
     try:
-        ip = ip_address(host.partition("%")[0])
+        known = ip_address(host.partition("%")[0])
     except ValueError:
         return None
-    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return mapped or ip  # an IPv4 peer on a listener for both
+    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
+    return mapped or known  # an IPv4 peer on a listener for both
 
 
 class Admission:

@@ -1,6 +1,8 @@
 """Certificates that are renewed while the chat runs: of ``ssl:`` and ``tls:`` ports."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -92,6 +94,21 @@ class _Reader:
 
     def listenTCP(self, port: int, factory: Factory, **how: Any) -> None:
         self.found = factory
+
+
+def stamp(description: str) -> list[tuple[str, int, int]]:
+    """Give what is another once a file that an endpoint string names has been written anew.
+
+    :param description: a server endpoint string; whatever of it names a file or a folder counts.
+    """
+    fields = re.split(r"(?<!\\):", description)[1:]
+    named = [Path(re.sub(r"\\(.)", r"\1", field).rpartition("=")[2]) for field in fields]
+    files = [file for one in named for file in (sorted(one.iterdir()) if one.is_dir() else [one])]
+    return [
+        (str(file), found.st_mtime_ns, found.st_ino)
+        for file in files
+        if file.is_file() and (found := file.stat())
+    ]
 
 
 def _dump(options: Any) -> list[bytes]:

@@ -1,70 +1,45 @@
 """Connections that go on here from where they were in another process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
 
-from twisted_chat.chat.session import Session
-from twisted_chat.doors.protocol import ChatProtocol
+from twisted_chat.doors.json import JsonProtocol
+from twisted_chat.doors.protocol import ChatProtocol, Unsent
+from twisted_chat.doors.proxy import BehindProxy
 from twisted_chat.doors.tcp import ChatFactory
-from twisted_chat.wire.telnet import Scanner, found_from_record
+
+KINDS = MappingProxyType({kind.door: kind for kind in (ChatProtocol, JsonProtocol)})
 
 
-class MovedProtocol(ChatProtocol):
-    """A connection that was one before, in another process: nobody is greeted again."""
-
-    def __init__(
-        self,
-        factory: ChatFactory,
-        address: IAddress | None,
-        record: Mapping[str, Any],
-        unsent: tuple[Sequence[bytes], bool],
-    ) -> None:
-        """
-        :param record: what `ChatProtocol.to_record` gave.
-        :param unsent: what `ChatProtocol.unsent` gave.
-        """
-        super().__init__(factory, address)
-        self._record = record
-        self._unsent = unsent
-        self._scanner = Scanner.from_record(record["scanner"], factory.rooms.limits.max_line)
-        self._found = [found_from_record(one) for one in record["found"]]
-        self._clean = record["clean"]
-        self._opening = record["opening"].encode("latin-1")
-        self._spoke = record["spoke"]
-
-    def connectionMade(self) -> None:
-        self._begin()
-        if self._spoke:
-            self.factory.silent.done(self)
-        pieces, is_begun = self._unsent
-        if pieces:
-            self._outbox.refill(pieces, is_begun)
-        session = self._record["session"]
-        if session is None:  # it was about to close
-            self.close("moved while it was closing")
-            return
-        self._session = Session.from_record(session, self, self.factory.rooms, self._proceed)
-        self.pauseProducing()
-        self._proceed()
+def to_record(protocol: ChatProtocol) -> dict[str, Any]:
+    """Give what `Move` takes, as plain JSON data."""
+    address = protocol.address
+    behind = list(address) if isinstance(address, BehindProxy) else None
+    return {
+        **protocol.to_record(),
+        "door": protocol.door,
+        "behind": behind,
+    }
 
 
 class Move:
     """Builds the one protocol that goes on with a connection; the reactor asks it."""
 
-    def __init__(
-        self,
-        factory: ChatFactory,
-        record: Mapping[str, Any],
-        unsent: tuple[Sequence[bytes], bool],
-    ) -> None:
+    def __init__(self, factory: ChatFactory, record: Mapping[str, Any], unsent: Unsent) -> None:
         """
-        :param factory: of the door through which the connection came.
+        :param record: what `to_record` gave.
+        :param unsent: what the protocol had yet to send.
         """
         self._factory = factory
         self._record = record
         self._unsent = unsent
 
-    def buildProtocol(self, address: IAddress | None) -> MovedProtocol:
-        return MovedProtocol(self._factory, address, self._record, self._unsent)
+    def buildProtocol(self, address: IAddress | None) -> ChatProtocol:
+        if self._record["behind"]:
+            address = BehindProxy(*self._record["behind"])
+        protocol = KINDS[self._record["door"]](self._factory, address)
+        protocol.inherit(self._record, self._unsent)
+        return protocol

@@ -1,87 +1,98 @@
 """One connection of people at telnet and its like: lines of text over a stream."""
 
-from math import inf
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ISSLTransport,
 )
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Notice, Refusal
+from twisted_chat.chat.events import Notice, Origin, Refusal, Shown
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import host, is_afar
 from twisted_chat.doors.keepalive import find_dead_peers
+from twisted_chat.doors.lines import HeldLines
 from twisted_chat.interfaces import IClient, IFormat
 from twisted_chat.wire import http
 from twisted_chat.wire.outbox import Outbox, SocketOutbox, outbox
-from twisted_chat.wire.telnet import CONCEAL, REVEAL, Found, Reply, Scanner, Signal, found_record
+from twisted_chat.wire.telnet import CONCEAL, REVEAL, Found, Reply, Signal
 from twisted_chat.wire.text import PLAIN
 
 if TYPE_CHECKING:
     from twisted_chat.doors.tcp import ChatFactory
 
-LINES_A_TURN = 512
-"""How many lines of one connection are obeyed before the others get a turn."""
-AT_ONCE = 1e-9
-"""Seconds until the next turn: no time, but not none."""
+Unsent = tuple[Sequence[bytes | memoryview], bool]
+"""What waits to be sent, as `Outbox.unsent` gives it."""
 
 
-@implementer(IClient, IHalfCloseableProtocol)
-class ChatProtocol(LineReceiver):
-    """One connection.
-
-    A `LineReceiver` in contract: ``lineReceived``, ``sendLine``, and ``pauseProducing``, which
-    keeps lines and their order.  Only the cutting into lines is another's: the `Scanner` knows
-    telnet, and cuts a segment of short lines a hundred times as fast.
-    """
+@implementer(IClient, IHalfCloseableProtocol, IHandshakeListener)
+class ChatProtocol(HeldLines):
+    """One connection."""
 
     factory: "ChatFactory"
-    transport: Any
+    door = "telnet"
+    """What the door is called in records."""
     echo = False
-    delimiter = b"\r\n"
+    is_bot = False
+    format: IFormat = PLAIN
 
     def __init__(self, factory: "ChatFactory", address: IAddress | None) -> None:
         """
         :param address: of the peer.
         """
+        super().__init__(factory.clock, self.longest(factory.rooms.limits))
         self.factory = factory
         self.address = address
-        self.format: IFormat = PLAIN
         self._session: Session | None = None
-        self._scanner = Scanner(factory.rooms.limits.max_line)
-        self._found: list[Found] = []  # in reverse: the next is the last
-        self._clean = False
-        self._opening = b""
-        self._spoke = False
-        self._pause: IDelayedCall | None = None
-        self._is_frozen = False
+        self._left: tuple[Mapping[str, Any], Unsent] | None = None
+
+    # What differs from door to door
+
+    @staticmethod
+    def longest(limits: Limits) -> int:
+        """Give how many bytes a line may hold."""
+        return limits.max_line
+
+    def _obey(self, session: Session, line: bytes) -> float:
+        """Obey a line; give what `Session.receive` does."""
+        if self._clean:
+            return session.receive(line.decode("ascii"), True)
+        return session.receive(line.decode("utf-8", "replace"))
 
     # The connection
 
     def connectionMade(self) -> None:
-        self._begin()
-        self._session = self.factory.rooms.connect(self, self._proceed, host(self.address))
-
-    def _begin(self) -> None:
         factory = self.factory
         factory.entered(self)
         find_dead_peers(self.transport)
         self._outbox: Outbox = outbox(
             self.transport, factory.rooms.limits.sendq, factory.waiting, self._overflowed
         )
+        if self._left:
+            self._go_on(*self._left)
+        elif ISSLTransport.providedBy(self.transport):
+            factory.handshaking.begin(self)
+        else:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """Begin: only now is there somebody who can read."""
+        self.factory.handshaking.done(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        origin = Origin(host(self.address), self.is_bot)
+        self._session = self.factory.rooms.connect(self, self._proceed, origin)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self._found.clear()
+        self._forget_lines()
         self._outbox.lost()
-        if self._pause is not None and self._pause.active():
-            self._pause.cancel()
         self._end()
         self.factory.left(self, reason.getErrorMessage() if reason else "")
 
@@ -95,14 +106,15 @@ class ChatProtocol(LineReceiver):
 
     # What comes in
 
-    def dataReceived(self, data: bytes) -> None:
-        if self._session is None or self._session.ended:
-            return
-        if not self._spoke:
-            self._opening += data[: http.OPENING - len(self._opening)]
-        if data or not self._found:
-            self._take(self._scanner.feed(data))
-        self._serve()
+    @property
+    def is_listening(self) -> bool:
+        return self._session is not None and not self._session.ended
+
+    def linesFound(self) -> None:
+        self.factory.idle.begin(self)
+
+    def pauseWanted(self) -> float:
+        return self._session.pause() if self._session else 0.0
 
     def lineReceived(self, line: bytes) -> None:
         session = self._session
@@ -114,39 +126,10 @@ class ChatProtocol(LineReceiver):
             if http.is_request(line):
                 self._refuse_web()
                 return
-        if self._clean:
-            wait = session.receive(line.decode("ascii"), True)
-        else:
-            wait = session.receive(line.decode("utf-8", "replace"))
-        if wait:
+        if wait := self._obey(session, line):
             self._hold(wait)
 
-    def _take(self, found: list[Found]) -> None:
-        if not found:
-            return
-        self.factory.idle.begin(self)
-        found.reverse()
-        self._clean = self._scanner.clean and (self._clean or not self._found)
-        self._found = found + self._found
-
-    def _serve(self) -> None:
-        """Obey what was found, until the rest has to wait."""
-        found = self._found
-        served = 0
-        while found and not self.paused:
-            one = found.pop()
-            if one.__class__ is bytes:
-                self.lineReceived(one)
-            else:
-                self._heed(one)
-            served += 1
-            if served == LINES_A_TURN:
-                break
-        if (found or self._scanner.behind) and not self.paused:
-            self._hold(AT_ONCE)
-
-    def _heed(self, signal: Found) -> None:
-        """Deal with what a scanner finds besides lines."""
+    def signalReceived(self, signal: Found) -> None:
         if isinstance(signal, Reply):
             self._outbox.send(signal.data)
         elif self._session is None or self._session.ended:
@@ -156,34 +139,12 @@ class ChatProtocol(LineReceiver):
         elif not self._spoke and http.begins_request(self._opening):
             self._refuse_web()
         else:
-            limit = self.factory.rooms.limits.max_line
+            limit = self.longest(self.factory.rooms.limits)
             self._hold(self._session.answer(Refusal(f"a line holds at most {limit} bytes")))
 
     def _refuse_web(self) -> None:
         """Close on what looks like HTTP: a web page must not be able to talk here."""
         self._bid_farewell("this is a chat, not a web server. telnet reaches it")
-
-    # Holding back
-
-    def _hold(self, seconds: float) -> None:
-        """Take no line for a while, or until the session wakes us."""
-        if not seconds or self._session is None or self._session.ended:
-            return
-        if not self.paused:
-            self.pauseProducing()
-        if seconds != inf:
-            self._pause = self.factory.clock.callLater(seconds, self._proceed)
-
-    def _proceed(self) -> None:
-        """Take lines again, if nothing stands against it."""
-        if not self.paused or self._is_frozen or self._session is None or self._session.ended:
-            return
-        if self._pause is not None and self._pause.active():
-            return
-        if wait := self._session.pause():
-            self._hold(wait)
-        else:
-            self.resumeProducing()
 
     # Moving to another process
 
@@ -197,34 +158,41 @@ class ChatProtocol(LineReceiver):
         """Whether a command is under way."""
         return self._session is not None and not self._session.ended and self._session.busy
 
-    def freeze(self) -> None:
-        """Take nothing in until `thaw`."""
-        self._is_frozen = True
-        self.pauseProducing()
-
-    def thaw(self) -> None:
-        """Go on as if nothing had been."""
-        self._is_frozen = False
-        if self._session is None or self._session.ended:
-            self.resumeProducing()
-        else:
-            self._proceed()
-
     def to_record(self) -> dict[str, Any]:
         """Give all of this but what waits to be sent, as plain JSON data."""
         session = self._session
         return {
             "session": session.to_record() if session and not session.ended else None,
-            "scanner": self._scanner.to_record(),
-            "found": [found_record(one) for one in self._found],
-            "clean": self._clean,
-            "opening": self._opening.decode("latin-1"),
-            "spoke": self._spoke,
+            **self._lines_record(),
         }
 
     def unsent(self) -> tuple[list[bytes | memoryview], bool]:
         """Give what waits to be sent, as an outbox does."""
         return self._outbox.unsent()
+
+    def inherit(self, record: Mapping[str, Any], unsent: Unsent) -> None:
+        """Go on, once connected, with what one in another process has left: greet nobody again.
+
+        :param record: what `to_record` gave.
+        :param unsent: what `unsent` gave.
+        """
+        self._left = record, unsent
+        self._lines_from(record, self.longest(self.factory.rooms.limits))
+
+    def _go_on(self, record: Mapping[str, Any], unsent: Unsent) -> None:
+        if self._spoke:
+            self.factory.silent.done(self)
+        pieces, is_begun = unsent
+        if pieces:
+            self._outbox.refill(map(bytes, pieces), is_begun)
+        if record["session"] is None:  # it was about to close
+            self.close("moved while it was closing")
+            return
+        self._session = Session.from_record(
+            record["session"], self, self.factory.rooms, self._proceed
+        )
+        self.pauseProducing()
+        self._proceed()
 
     def abandon(self) -> None:
         """Do nothing more: another process has gone on with the connection."""
@@ -245,7 +213,7 @@ class ChatProtocol(LineReceiver):
     def see_off(self, farewell: str) -> None:
         """Close a connection with which no other process can go on."""
         self._session = None
-        self.sendLine(f"> {farewell}".encode())
+        self._show(Notice(farewell))
         self.close(farewell)
 
     # What goes out
@@ -253,9 +221,15 @@ class ChatProtocol(LineReceiver):
     def send(self, data: bytes) -> None:
         self._outbox.send(data)
 
+    def _show(self, shown: Shown) -> None:
+        self._outbox.send(self.format.render(shown))
+
     @property
     def exposed(self) -> bool:
-        return not ISSLTransport.providedBy(self.transport) and is_afar(self.address)
+        is_encrypted = ISSLTransport.providedBy(self.transport) or getattr(
+            self.address, "is_encrypted", False
+        )
+        return not is_encrypted and is_afar(self.address)
 
     def conceal(self, hidden: bool) -> None:
         if hidden:
@@ -280,7 +254,7 @@ class ChatProtocol(LineReceiver):
 
     def obey(self, limits: Limits) -> None:
         """Keep to other limits from now on."""
-        self._scanner.allow(limits.max_line)
+        self._scanner.allow(self.longest(limits))
         self._outbox.allow(limits.sendq)
 
     def abort(self) -> None:
@@ -299,7 +273,8 @@ class ChatProtocol(LineReceiver):
         self.factory.log.info("cut a reader that was too slow: {peer}", peer=self.address)
         self._begin_to_close()
         self._end()
-        return b"err: you read too slowly: more than %d bytes were waiting. goodbye\r\n" % limit
+        why = f"you read too slowly: more than {limit} bytes were waiting. goodbye"
+        return self.format.render(Refusal(why))
 
     def _begin_to_close(self) -> None:
         """Heed nothing more; what the peer still sends is read, or TLS could not close."""

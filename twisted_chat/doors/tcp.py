@@ -1,4 +1,4 @@
-"""The door for telnet and its like."""
+"""Those who come in: counted, watched, and let go together, through whichever door they came."""
 
 from typing import Any
 
@@ -9,7 +9,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_chat.assembly import assemble
-from twisted_chat.chat.limits import CLOSING_SECONDS, FIRST_LINE_SECONDS, WAITING_OUTPUT, Limits
+from twisted_chat.chat.events import Refusal
+from twisted_chat.chat.limits import (
+    CLOSING_SECONDS,
+    FIRST_LINE_SECONDS,
+    HANDSHAKE_SECONDS,
+    WAITING_OUTPUT,
+    Limits,
+)
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.doors.address import Admission
 from twisted_chat.doors.deadlines import Deadlines
@@ -22,13 +29,13 @@ class Refused(Protocol):
 
     transport: Any
 
-    def __init__(self, factory: "ChatFactory", why: str) -> None:
+    def __init__(self, factory: "ChatFactory", words: bytes) -> None:
         self.factory = factory
-        self._why = why
+        self._words = words
 
     def connectionMade(self) -> None:
         self.factory.refused.begin(self)
-        self.transport.write(f"err: {self._why}\r\n".encode())
+        self.transport.write(self._words)
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
@@ -62,15 +69,20 @@ class ChatFactory(Factory):
         self.idle = Deadlines(
             reactor, self.rooms.limits.idle_timeout, ChatProtocol.be_idle_no_longer
         )
+        self.handshaking = Deadlines(reactor, HANDSHAKE_SECONDS, ChatProtocol.abort)
         self.closing = Deadlines(reactor, CLOSING_SECONDS, ChatProtocol.abort)
         self.refused = Deadlines(reactor, CLOSING_SECONDS, Refused.abort)
         self._gone: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self.build(ChatProtocol, addr)
+
+    def build(self, kind: type[ChatProtocol], addr: IAddress | None) -> Protocol:
+        """Build the protocol of a door, unless whoever comes may not come in."""
         if why := self.admission.refusal(addr):
             self.log.debug("refused {peer}: {why}", peer=addr, why=why)
-            return Refused(self, why)
-        return ChatProtocol(self, addr)
+            return Refused(self, kind.format.render(Refusal(why)))
+        return kind(self, addr)
 
     def entered(self, protocol: ChatProtocol) -> None:
         """Count a connection in."""
@@ -84,7 +96,7 @@ class ChatFactory(Factory):
         """Count a connection out."""
         self.protocols.discard(protocol)
         self.admission.leave(protocol.address)
-        for deadlines in (self.silent, self.idle, self.closing):
+        for deadlines in (self.silent, self.idle, self.handshaking, self.closing):
             deadlines.done(protocol)
         self.log.debug("disconnected: {peer}: {reason}", peer=protocol.address, reason=reason)
         if self._gone and not self.protocols:
@@ -141,3 +153,16 @@ class ChatFactory(Factory):
         """End all connections now, whatever still waits."""
         for protocol in list(self.protocols):
             protocol.abort()
+
+
+class Door(Factory):
+    """Builds the protocols of another door to the same chat."""
+
+    noisy = False
+
+    def __init__(self, chat: ChatFactory, kind: type[ChatProtocol]) -> None:
+        self._chat = chat
+        self._kind = kind
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self._chat.build(self._kind, addr)

@@ -13,6 +13,7 @@ from twisted_chat.chat.acts import Act, Announced
 from twisted_chat.chat.events import (
     Audit,
     Deed,
+    Done,
     Emoted,
     Joined,
     Left,
@@ -28,6 +29,7 @@ from twisted_chat.chat.events import (
     Told,
     TopicSet,
     Who,
+    You,
 )
 from twisted_chat.chat.names import fold
 from twisted_chat.interfaces import IFormat
@@ -119,6 +121,10 @@ def _refusal(_text: Text, refusal: Refusal) -> str:
     return f"err: {refusal.text}\r\n"
 
 
+def _nothing(_text: Text, _shown: Shown) -> str:
+    return ""
+
+
 def _listing(_text: Text, listing: Listing) -> str:
     lines = f"> {listing.title}: {', '.join(listing.names)}\r\n"
     if not listing.more:
@@ -128,7 +134,8 @@ def _listing(_text: Text, listing: Listing) -> str:
 
 
 def _replay(text: Text, replay: Replay) -> str:
-    return "".join(_replayed(text.zone or UTC, line) for line in replay.lines)
+    gap = "> there was more, which /history shows\r\n" if replay.has_gap else ""
+    return gap + "".join(_replayed(text.zone or UTC, line) for line in replay.lines)
 
 
 def _replayed(zone: tzinfo, line: Line | Told) -> str:
@@ -172,6 +179,8 @@ _RENDERERS: dict[type, Callable[[Text, Any], str]] = {
     Announced: _announced,
     Notice: _notice,
     Refusal: _refusal,
+    You: _nothing,
+    Done: _nothing,
     Listing: _listing,
     Replay: _replay,
     Audit: _audit,

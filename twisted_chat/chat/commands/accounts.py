@@ -40,7 +40,7 @@ async def register(session: "Session", password: str = "", *asked_for: str) -> N
 
 async def _register(session: "Session", password: str) -> None:
     _check(password)
-    from_ = place(session.person.address)
+    from_ = place(session.person.origin.address)
     account = await session.rooms.accounts.register(session.who.name, password, from_)
     await _log_in(session, account)
     session.show(Notice(f"{account.name} is yours now. /login {account.name} brings you back"))
@@ -87,7 +87,7 @@ async def login(session: "Session", name: str, password: str = "") -> None:
 
 async def _prove(session: "Session", name: str, password: str) -> Account:
     """Check a password, within the limits for who tries from where they are."""
-    return await session.rooms.accounts.login(name, password, place(session.person.address))
+    return await session.rooms.accounts.login(name, password, place(session.person.origin.address))
 
 
 async def _log_in(session: "Session", account: Account) -> int:

@@ -15,7 +15,7 @@ from twisted_chat.chat.events import (
     Shown,
     TopicSet,
 )
-from twisted_chat.chat.limits import LISTED, TOPIC_LENGTH
+from twisted_chat.chat.limits import LISTED, REPLAYED_AT_MOST, TOPIC_LENGTH
 
 if TYPE_CHECKING:
     from twisted_chat.chat.person import Person
@@ -40,7 +40,7 @@ async def join(session: "Session", room_name: str, key: str = "") -> None:
     if here and names.fold(here.name.text) == names.fold(name.text):
         session.show(Notice(f"you are in {here.name.text} already"))
         return
-    rooms = session.rooms
+    rooms, after = session.rooms, session.take_after()
     joined = await rooms.backplane.claim(
         Joined(session.who, 0, name.text, key_digest(name.fold, key))
     )
@@ -51,19 +51,29 @@ async def join(session: "Session", room_name: str, key: str = "") -> None:
     if room.topic:
         welcome.append(Notice(f"topic: {room.topic}"))
     # What is said from now on is held back until the past has been shown.
-    past = await _past(session, room.id, joined.id)
+    past = await _past(session, room.id, joined.id, after)
     rooms.delivery.release(session.person, *welcome, past, _members(session, room, "here"))
 
 
-async def _past(session: "Session", room: int, before: int) -> Shown:
+async def _past(session: "Session", room: int, before: int, after: int | None) -> Shown:
+    """Give what was said before someone came.
+
+    :param after: the id of the last event that they know of, if they say so.
+    """
+    most = REPLAYED_AT_MOST
+    if after is None:
+        after = 0
+        most = 0 if session.person.origin.is_bot else session.rooms.limits.replay
     try:
-        lines = await session.rooms.store.history(room, session.rooms.limits.replay)
+        lines = await session.rooms.store.history(room, most)
     except ChatError as refused:
         return Notice(str(refused))
     except Exception as error:  # or the room would never be shown
         session.rooms.trouble(error)
         return Notice("what was said before cannot be read now")
-    return Replay(session.heeded(line for line in lines if line.id < before))
+    missed = [line for line in lines if after < line.id < before]
+    has_gap = after > 0 and len(missed) == most
+    return Replay(session.heeded(missed), has_gap)
 
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
@@ -119,6 +129,8 @@ def _members(session: "Session", room: "Room", title: str) -> Shown:
 def _marked(person: "Person", rank: Rank, now: float) -> str:
     """Give a name as lists show it."""
     marks = [_MARKS[rank]] if rank else []
+    if person.origin.is_bot:
+        marks.append("bot")
     if person.away is not None:
         marks.append("away")
     if person.gone:

@@ -180,7 +180,7 @@ async def _subject(session: "Session", text: str) -> _Subject:
 
 def _subject_id(person: "Person") -> str:
     who = person.who
-    return who.account or addresses.place_network(person.address) or who.person
+    return who.account or addresses.place_network(person.origin.address) or who.person
 
 
 async def _sanction(session: "Session", room: "Room", kind: str, name: str, details: str) -> None:

@@ -44,9 +44,10 @@ def whois(session: "Session", name: str) -> None:
     away = "" if person.away is None else f", away: {person.away}" if person.away else ", away"
     gone = f", gone for {in_words(now - person.gone.time)}" if person.gone else ""
     known = ", logged in" if person.who.account else ""
-    told = f"{person.name.text} is {where}, connected for {connected}{known}{away}{gone}"
-    if session.rank is Rank.SERVER and person.address:
-        told += f", from {person.address}"
+    kind = "a bot " if person.origin.is_bot else ""
+    told = f"{person.name.text} is {kind}{where}, connected for {connected}{known}{away}{gone}"
+    if session.rank is Rank.SERVER and person.origin.address:
+        told += f", from {person.origin.address}"
     session.show(Notice(told))
 
 

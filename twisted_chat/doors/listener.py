@@ -1,0 +1,129 @@
+"""Ports: how the chat listens, and how a port passes from one process to the next."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_chat.doors.adopting import Adopting
+from twisted_chat.doors.certificates import Renewing, stamp
+from twisted_chat.doors.proxy import Network, Proxied
+
+
+class Listener(Service):
+    """Listens on one endpoint, and keeps the port."""
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, description: str, factory: Factory, proxies: Sequence[Network] = ()
+    ) -> None:
+        """
+        :param description: a Twisted server endpoint string.
+        :param proxies: where proxies are, which tell who is behind them.
+        """
+        self._reactor = reactor
+        self.description = description
+        self._factory = factory
+        self._proxies = proxies
+        self._inherited: tuple[int, int] | None = None
+        self._renewing: Renewing | None = None
+        self._stamp: object = None
+        """What the files of the certificate were when they were read last."""
+        self.port: IListeningPort | None = None
+
+    def inherit(self, descriptor: int, family: int) -> None:
+        """Listen on a socket that another process has left, instead of one of our own.
+
+        :param family: of addresses, as `socket` has it.
+        """
+        self._inherited = descriptor, family
+
+    def freeze(self) -> None:
+        """Let nobody in; who comes waits."""
+        if self.port:
+            self.port.stopReading()  # type: ignore[attr-defined]
+
+    def thaw(self) -> None:
+        """Let people in again."""
+        if self.port:
+            self.port.startReading()  # type: ignore[attr-defined]
+
+    def privilegedStartService(self) -> None:
+        self._listen()
+
+    def startService(self) -> None:
+        super().startService()
+        if self.port is None:  # nobody was privileged
+            self._listen()
+
+    def stopService(self) -> "Deferred[object]":
+        super().stopService()
+        port, self.port = self.port, None
+        return maybeDeferred(port.stopListening) if port else succeed(None)
+
+    def _listen(self) -> None:
+        """Begin to listen.
+
+        :raises ValueError: the description makes no sense.
+        :raises CannotListenError: the port is taken, or not ours to take.
+        """
+        try:
+            self._listen_or_fail()
+        except CannotListenError:
+            raise
+        except Exception as error:  # each kind of endpoint fails in its own way
+            why = str(error) or type(error).__name__
+            raise ValueError(f"{self.description}: {why}") from error
+
+    def _listen_or_fail(self) -> None:
+        failures: list[Failure] = []
+        self._stamp = stamp(self.description)
+        if self._inherited and self.description.startswith("systemd:"):
+            reactor = Proxied(self._reactor, self._proxies) if self._proxies else self._reactor
+            self._keep(reactor.adoptStreamPort(*self._inherited, self._factory))
+        else:
+            listening = serverFromString(self._listener(), self.description).listen(self._factory)
+            listening.addCallbacks(self._keep, failures.append)
+        if failures:
+            failures[0].raiseException()
+
+    def prepare_certificate(self) -> Callable[[], None] | None:
+        """Read the certificate of the port anew; give what has it served, if it is another.
+
+        :raises ValueError: it cannot be used.
+        """
+        try:
+            return self._renewing.prepare() if self._renewing else None
+        except Exception as error:  # each kind of trouble is another
+            raise ValueError(f"{self.description}: {error or type(error).__name__}") from error
+
+    def watch_certificate(self) -> None:
+        """Have the certificate of the port served anew if its files are others by now."""
+        now = stamp(self.description)
+        if now == self._stamp:
+            return
+        self._stamp = now
+        try:
+            if renew := self.prepare_certificate():
+                renew()
+                self.log.info("renewed the certificate of {port}", port=self.description)
+        except ValueError as error:
+            self.log.error("goes on with the old certificate: {error}", error=error)
+
+    def _listener(self) -> Any:
+        """Give what listens: the reactor, or one that does so on the socket which was left."""
+        reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
+        reactor = Proxied(reactor, self._proxies) if self._proxies else reactor
+        self._renewing = Renewing(reactor, self.description)
+        return self._renewing
+
+    def _keep(self, port: IListeningPort) -> None:
+        self.port = port

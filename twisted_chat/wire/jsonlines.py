@@ -1,0 +1,207 @@
+"""Events as JSON, one to a line, for programs; and what programs say.
+
+``docs/protocol.rst`` specifies both.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from zope.interface import implementer
+
+from twisted_chat.chat import acts
+from twisted_chat.chat.acts import Act, Announced
+from twisted_chat.chat.events import (
+    Audit,
+    Deed,
+    Done,
+    Emoted,
+    Event,
+    Joined,
+    Left,
+    Line,
+    Listing,
+    Notice,
+    Refusal,
+    Renamed,
+    Replay,
+    Said,
+    Sent,
+    Shown,
+    Told,
+    TopicSet,
+    Who,
+    You,
+)
+from twisted_chat.interfaces import IFormat
+
+MESSAGE_BYTES = 16384
+"""Bytes that a message may hold, whatever a line in it may."""
+TAG_LENGTH = 64
+LARGEST = 2**53 - 1
+"""The largest number that all programs read alike (RFC 8259, section 6)."""
+
+Record = dict[str, Any]
+
+
+class Message(NamedTuple):
+    """What a program says."""
+
+    line: str = ""
+    tag: str | int | None = None
+    """What `Done` is to have; None for none."""
+    after: int | None = None
+    """After which event the next room is to begin; None for anywhere."""
+
+    @classmethod
+    def of(cls, data: bytes) -> "Message":
+        """Read one.
+
+        :raises ValueError: it is none, in words for whoever wrote the program.
+        """
+        try:
+            given = json.loads(data)
+        except (ValueError, RecursionError):
+            raise ValueError('that is no JSON. usage: {"line": "/join tea"}') from None
+        if not isinstance(given, dict):
+            raise ValueError('that is no object. usage: {"line": "/join tea"}')
+        for name, value in given.items():
+            check, takes = _FIELDS.get(name, (_never, "unknown"))
+            if not check(value):
+                shown = name if name in _FIELDS else json.dumps(name[:TAG_LENGTH])
+                raise ValueError(f"{shown}: {takes}. a message has line, tag and after")
+        return cls(**given)
+
+
+def _never(_value: object) -> bool:
+    return False
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+
+def _is_tag(value: object) -> bool:
+    return _is_number(value) or (isinstance(value, str) and len(value) <= TAG_LENGTH)
+
+
+_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "line": (lambda value: isinstance(value, str), "takes a text"),
+    "tag": (_is_tag, f"takes a number, or a text of at most {TAG_LENGTH} characters"),
+    "after": (_is_number, "takes the id of an event"),
+}
+
+
+@implementer(IFormat)
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """Objects of JSON in UTF-8 (RFC 8259), each on a line that ends in LF."""
+
+    quiet: bool = False
+
+    def render(self, event: Shown) -> bytes:
+        if self.quiet and isinstance(event, Joined | Left):
+            return b""
+        return encode(_RECORDS[type(event)](event))
+
+    def adapted(self, zone: str | None, quiet: bool) -> "JsonLines":
+        return JsonLines(quiet)  # times are in all events
+
+
+def encode(record: Record) -> bytes:
+    """Give a record as a line."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _who(who: Who) -> Record:
+    return {"person": who.person, "account": who.account and who.account[1:], "name": who.name}
+
+
+def _event(kind: str, event: Event, **more: Any) -> Record:
+    what = {"type": kind, "id": event.id, "time": round(event.time, 3), "who": _who(event.who)}
+    return {**what, **more}
+
+
+def _said(event: Line) -> Record:
+    kind = "said" if isinstance(event, Said) else "emoted"
+    return _event(kind, event, room=event.room, text=event.text)
+
+
+def _told(event: Told) -> Record:
+    return _event("told", event, to=_who(event.to), text=event.text)
+
+
+def _joined(event: Joined) -> Record:
+    return _event("joined", event, room=event.room)
+
+
+def _left(event: Left) -> Record:
+    return _event("left", event, room=event.room, reason=event.reason)
+
+
+def _renamed(event: Renamed) -> Record:
+    return _event("renamed", event, room=event.room, name=event.name)
+
+
+def _topic_set(event: TopicSet) -> Record:
+    return _event("topic", event, room=event.room, text=event.text)
+
+
+def _act(act: Act) -> Record:
+    return _event("act", act, text=act.words)
+
+
+def _announced(event: Announced) -> Record:
+    return _event("announced", event, text=event.text)
+
+
+def _you(you: You) -> Record:
+    room = {"id": you.room, "name": you.room_name, "topic": you.topic} if you.room else None
+    return {"type": "you", "who": _who(you.who), "room": room}
+
+
+def _listing(listing: Listing) -> Record:
+    return {
+        "type": "listing",
+        "title": listing.title,
+        "names": listing.names,
+        "more": listing.more,
+    }
+
+
+def _replay(replay: Replay) -> Record:
+    lines = [_told(line) if isinstance(line, Told) else _said(line) for line in replay.lines]
+    return {"type": "replay", "lines": lines, "gap": replay.has_gap}
+
+
+def _deed(deed: Deed) -> Record:
+    return {
+        "id": deed.id,
+        "time": round(deed.time, 3),
+        "who": _who(deed.who),
+        "room": deed.room,
+        "text": deed.words,
+    }
+
+
+_RECORDS: dict[type, Callable[[Any], Record]] = {
+    Said: _said,
+    Emoted: _said,
+    Told: _told,
+    Sent: lambda sent: _told(sent.told),
+    Joined: _joined,
+    Left: _left,
+    Renamed: _renamed,
+    TopicSet: _topic_set,
+    **dict.fromkeys(acts.KINDS, _act),
+    Announced: _announced,
+    Notice: lambda notice: {"type": "notice", "text": notice.text},
+    Refusal: lambda refusal: {"type": "refusal", "text": refusal.text},
+    You: _you,
+    Done: lambda done: {"type": "done", "tag": done.tag},
+    Listing: _listing,
+    Replay: _replay,
+    Audit: lambda audit: {"type": "audit", "deeds": list(map(_deed, audit.deeds))},
+}
+JSON = JsonLines()
