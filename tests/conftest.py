@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from town import KINDS, Town
+from town import AS_JSON, KINDS, Town
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 # How long something takes says nothing: the machine has other things to do.
@@ -49,9 +49,9 @@ def logged_failures() -> Iterator[LoggedFailures]:
     assert failures.events == []
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, AS_JSON])
 def town(request: pytest.FixtureRequest) -> Iterator[Town]:
-    """Give a town on each kind of backplane and store; its nodes have to agree in the end."""
+    """Give a town of each kind; its nodes have to agree in the end."""
     town = Town(request.param)
     yield town
     town.agrees()

@@ -1,12 +1,13 @@
 """A real chat with a door of each kind."""
 
 import ssl
+import struct
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from real import ANYWHERE, Chat, free_port, need_module
+from real import ANYWHERE, Chat, Program, free_port, need_module
 
 SENDQ = 200_000
 
@@ -43,18 +44,25 @@ def make_certificate(directory: Path) -> None:
     (directory / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
+PROXY = "127.0.0.2"
+"""Where proxies are."""
+BEHIND = "203.0.113.7"
+DOORS = ["tcp", "unix", "tls", "proxy", "tls behind a proxy", "json"]
+
+
 class Doors:
-    """A chat with three doors."""
+    """A chat with a door of each kind."""
 
     def __init__(self, directory: Path) -> None:
         need_module("OpenSSL")
         make_certificate(directory)
-        self.tls_port = free_port()
+        self.tls_port, self.json_port = free_port(), free_port()
         self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
         self.path = str(directory / "chat.sock")
         self.chat = Chat(
             directory,
             *("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ), "--replay", "0"),
+            *("--json", f"tcp:{self.json_port}:interface=127.0.0.1", "--proxy-from", PROXY),
             ports=(
                 ANYWHERE,
                 "unix:chat.sock",
@@ -64,6 +72,33 @@ class Doors:
 
     def ways(self, door: str) -> dict[str, Any]:
         """Give what `Chat.connect` needs for a door."""
-        if door == "tls":
-            return {"address": ("127.0.0.1", self.tls_port), "tls": self.context}
-        return {"address": self.path} if door == "unix" else {}
+        tls = {"address": ("127.0.0.1", self.tls_port), "tls": self.context}
+        proxy = {"source": PROXY, "header": text_header(BEHIND)}
+        return {
+            "tcp": {},
+            "unix": {"address": self.path},
+            "tls": tls,
+            "proxy": proxy,
+            "tls behind a proxy": {**tls, **proxy, "header": binary_header(BEHIND)},
+            "json": {"address": ("127.0.0.1", self.json_port), "kind": Program},
+        }[door]
+
+
+def text_header(host: str, port: int = 4242) -> bytes:
+    """Give the PROXY header of version 1."""
+    family = "TCP6" if ":" in host else "TCP4"
+    target = "::1" if ":" in host else "127.0.0.1"
+    return f"PROXY {family} {host} {target} {port} 8888\r\n".encode()
+
+
+def binary_header(host: str, port: int = 4242, additions: bytes = b"") -> bytes:
+    """Give the PROXY header of version 2.
+
+    :param additions: what comes after the addresses.
+    """
+    source = ip_address(host)
+    target = ip_address("::1" if source.version == 6 else "127.0.0.1")
+    rest = source.packed + target.packed + struct.pack("!HH", port, 8888) + additions
+    family = 0x21 if source.version == 6 else 0x11
+    start = struct.pack("!BBH", 0x21, family, len(rest))
+    return b"\r\n\r\n\0\r\nQUIT\n" + start + rest

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import zip_longest
@@ -21,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from jsonlines import as_lines
 
 SECONDS = 15.0
 """For anything that should happen at once, on a machine that is busy with other things."""
@@ -184,6 +187,43 @@ class Peer:
             return False
         self._bytes += data
         return bool(data)
+
+
+class Program(Peer):
+    """A program at a socket, which speaks JSON; it says and hears what a person would."""
+
+    def __init__(self, sock: socket.socket, seconds: float = SECONDS) -> None:
+        super().__init__(sock, seconds)
+        self._lines: deque[str] = deque()
+        self.me = ""
+        """The id of the person that this is."""
+
+    def say(self, *lines: str) -> None:
+        self.send("".join(f"{json.dumps({'line': line})}\n" for line in lines).encode())
+
+    def hear(self) -> dict[str, Any]:
+        """Read one message."""
+        while (end := self._bytes.find(b"\n")) < 0:
+            assert self._receive(), f"the connection ended after {self._bytes!r}"
+        line, self._bytes = self._bytes[:end], self._bytes[end + 1 :]
+        message = json.loads(line)
+        if message["type"] == "you":
+            self.me = message["who"]["person"]
+        return message
+
+    def read(self) -> str:
+        while not self._lines:
+            self._lines += as_lines(self.hear(), self.me)
+        return self._lines.popleft()
+
+    def read_to_end(self) -> bytes:
+        while self._receive():
+            pass
+        lines = [*self._lines]
+        self._lines.clear()
+        while b"\n" in self._bytes:
+            lines += as_lines(self.hear(), self.me)
+        return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 class Process:
@@ -359,7 +399,10 @@ class Chat(Process):
         name: str = "anonymous",
         address: Any = None,
         *,
+        source: str = "",
+        header: bytes = b"",
         tls: ssl.SSLContext | None = None,
+        kind: type[Peer] = Peer,
         receive_buffer: int = 0,
         greeted: bool = True,
     ) -> Peer:
@@ -367,6 +410,9 @@ class Chat(Process):
 
         :param name: by which they are greeted.
         :param address: a path, or a pair of host and port; where people reach it, if left out.
+        :param source: the address that they come from; any, if left out.
+        :param header: is sent before anything else.
+        :param kind: what they speak.
         :param receive_buffer: bytes that the system keeps for them.
         :param greeted: whether to read the greeting here.
         """
@@ -377,13 +423,16 @@ class Chat(Process):
             sock.settimeout(SECONDS)
             if receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
+            sock.sendall(header)
             if tls:
                 sock = tls.wrap_socket(sock, server_hostname="localhost")
         except BaseException:
             sock.close()
             raise
-        peer = Peer(sock)
+        peer = kind(sock)
         self._peers.append(peer)
         if greeted:
             peer.expect(WELCOME.format(name))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doors import SENDQ, Doors, make_certificate
+from doors import DOORS, SENDQ, Doors, make_certificate
 from real import (
     ANYWHERE,
     FAREWELL,
@@ -42,7 +42,7 @@ def raw(doors: Doors) -> Peer:
     return doors.chat.connect(address=("127.0.0.1", doors.tls_port), greeted=False)
 
 
-@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+@pytest.mark.parametrize("door", DOORS)
 def test_a_conversation(doors, door):
     """Every door shows the same lines, to people who are in one room through different doors."""
     how = doors.ways(door)
@@ -50,12 +50,16 @@ def test_a_conversation(doors, door):
     bob = doors.chat.connect(**how)
     bob.asks("hello", "err: you are in no room. usage: /join ROOM_NAME")
     bob.asks("/nick b\u00f6b", "> all right, I will call you b\u00f6b")
-    bob.asks("/join tea", "> welcome to tea", "> here: ann, b\u00f6b")
+    mark = " (bot)" if door == "json" else ""
+    bob.asks("/join tea", "> welcome to tea", f"> here: ann, b\u00f6b{mark}")
     ann.expect("> b\u00f6b joined the room")
     ann.say("hello", "/me waves", "/tell b\u00f6b hi")
     bob.expect("> ann: hello", "> * ann waves", "> [ann -> you] hi")
     ann.expect("> [you -> b\u00f6b] hi")
-    bob.send(b"one\r\ntwo\nthr\xff\xf1ee\r\0")
+    if door == "json":
+        bob.say("one", "two", "three")
+    else:
+        bob.send(b"one\r\ntwo\nthr\xff\xf1ee\r\0")
     ann.expect("> b\u00f6b: one", "> b\u00f6b: two", "> b\u00f6b: three")
     long = "x" * 1000
     for number in range(300):
@@ -66,7 +70,7 @@ def test_a_conversation(doors, door):
     ann.expect("> b\u00f6b has left the room (so long)")
 
 
-@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+@pytest.mark.parametrize("door", DOORS)
 def test_a_connection_that_drops(doors, door):
     """Whatever the door, who drops is announced once."""
     ann, bob = doors.chat.enter("ann"), doors.chat.enter("bob", **doors.ways(door))
@@ -76,7 +80,7 @@ def test_a_connection_that_drops(doors, door):
     ann.asks("/who", "> here: ann")
 
 
-@pytest.mark.parametrize("door", ["tcp", "unix", "tls"])
+@pytest.mark.parametrize("door", DOORS)
 def test_one_who_stops_reading(doors, door):
     """Whatever the door, who reads nothing is cut, and the others hear every line."""
     stuck = doors.chat.enter("stuck", **doors.ways(door), receive_buffer=4096)

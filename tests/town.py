@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from jsonlines import as_lines
 from redis_town import NODES, SKEW, RedisClock
 from twisted.internet.defer import Deferred, ensureDeferred
 
@@ -30,6 +31,7 @@ from twisted_chat.testing import (
     RecordingClient,
     rooms,
 )
+from twisted_chat.wire.jsonlines import JSON
 
 T = TypeVar("T")
 IN_REDIS = pytest.param("in redis", marks=[pytest.mark.real, pytest.mark.redis])
@@ -38,7 +40,9 @@ OPERATORS = ("root", "boss")
 """Who runs the server, once registered."""
 CODE = "0123456789abcdef"
 PASSWORD = "correct horse"
-ALONE = ("local", "on disk")
+AS_JSON = "as json"
+"""That in which what people read came to them as JSON."""
+ALONE = ("local", "on disk", AS_JSON)
 """Those in which everything happens within the call, to one node."""
 DELAYED = ("delayed", "two nodes")
 """Those with one backplane for all nodes, which takes one more subscriber."""
@@ -59,6 +63,24 @@ def known(node: Rooms) -> dict[str, Any]:
     for own in ("incarnation", "arrivals", "started"):
         del known["chat"][own]
     return known
+
+
+class JsonClient(RecordingClient):
+    """A client that is sent JSON, and reads it as a person would read text."""
+
+    def __init__(self, echo: bool = False) -> None:
+        super().__init__(JSON, echo)
+        self._me = ""
+
+    def lines(self) -> list[str]:
+        messages = [json.loads(line) for line in self.received.split(b"\n")[:-1]]
+        self.received = b""
+        lines: list[str] = []
+        for message in messages:
+            if message["type"] == "you":
+                self._me = message["who"]["person"]
+            lines += as_lines(message, self._me, shows_own=True)
+        return lines
 
 
 @dataclass
@@ -192,7 +214,7 @@ class Town:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
         self._arrivals += 1
-        client = RecordingClient(echo=echo)
+        client = (JsonClient if self.kind == AS_JSON else RecordingClient)(echo=echo)
         guest = Guest(self, node.connect(client, origin=Origin(address, is_bot)), client)
         self._guests.append(guest)
         self.clock.turn()

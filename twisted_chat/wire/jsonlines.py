@@ -6,6 +6,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from zope.interface import implementer
@@ -35,6 +36,7 @@ from twisted_chat.chat.events import (
     You,
 )
 from twisted_chat.interfaces import IFormat
+from twisted_chat.wire.text import minute, zone_of
 
 MESSAGE_BYTES = 16384
 """Bytes that a message may hold, whatever a line in it may."""
@@ -98,15 +100,27 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 class JsonLines:
     """Objects of JSON in UTF-8 (RFC 8259), each on a line that ends in LF."""
 
+    zone: tzinfo | None = None
     quiet: bool = False
 
     def render(self, event: Shown) -> bytes:
         if self.quiet and isinstance(event, Joined | Left):
             return b""
-        return encode(_RECORDS[type(event)](event))
+        record = _RECORDS[type(event)](event)
+        if self.zone:
+            _stamp(record, self.zone)
+        return encode(record)
 
     def adapted(self, zone: str | None, quiet: bool) -> "JsonLines":
-        return JsonLines(quiet)  # times are in all events
+        return JsonLines(None if zone is None else zone_of(zone), quiet)
+
+
+def _stamp(record: Record, zone: tzinfo) -> None:
+    """Have in a record what a person is to read of its times."""
+    if "time" in record:
+        record["stamp"] = minute(record["time"], zone)[11:]
+    for past in record.get("lines", ()):
+        past["stamp"] = minute(past["time"], zone)
 
 
 def encode(record: Record) -> bytes:
@@ -167,6 +181,7 @@ def _listing(listing: Listing) -> Record:
         "title": listing.title,
         "names": listing.names,
         "more": listing.more,
+        "hint": listing.hint,
     }
 
 

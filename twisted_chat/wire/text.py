@@ -54,15 +54,19 @@ class Text:
         return text.encode()
 
     def adapted(self, zone: str | None, quiet: bool) -> "Text":
-        return Text(None if zone is None else _zone(zone), quiet)
+        return Text(None if zone is None else zone_of(zone), quiet)
 
     def _stamp(self, time: float) -> str:
         if self.zone is None:
             return ""
-        return f"[{_minute(time, self.zone)[11:]}] "
+        return f"[{minute(time, self.zone)[11:]}] "
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """Find a time zone.
+
+    :raises ValueError: there is none of that name.
+    """
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError) as error:  # a folder of zones, a path, no zone
@@ -143,7 +147,7 @@ def _replayed(zone: tzinfo, line: Line | Told) -> str:
         who = f"[{line.who.name} -> you]"
     else:
         who = f"* {line.who.name}" if isinstance(line, Emoted) else f"{line.who.name}:"
-    return f"> [{_minute(line.time, zone)}] {who} {line.text}\r\n"
+    return f"> [{minute(line.time, zone)}] {who} {line.text}\r\n"
 
 
 def _audit(text: Text, audit: Audit) -> str:
@@ -152,7 +156,7 @@ def _audit(text: Text, audit: Audit) -> str:
 
 def _deed(zone: tzinfo, deed: Deed) -> str:
     where = "" if deed.room == "*" else f", in {deed.room}"
-    return f"> [{_minute(deed.time, zone)}] {_actor(deed.who)} {deed.words}{where}\r\n"
+    return f"> [{minute(deed.time, zone)}] {_actor(deed.who)} {deed.words}{where}\r\n"
 
 
 def _actor(who: Who) -> str:
@@ -161,8 +165,9 @@ def _actor(who: Who) -> str:
     return who.name if fold(who.name) == account[1:] else f"{who.name} ({account})"
 
 
-def _minute(time: float, zone: tzinfo) -> str:
-    """Give date, hour and minute; `isoformat` takes a third of the time of `strftime`."""
+def minute(time: float, zone: tzinfo) -> str:
+    """Give date, hour and minute: ``2026-11-22 17:05``."""
+    # isoformat takes a third of the time of strftime
     return datetime.fromtimestamp(time, zone).isoformat(" ", "minutes")[:16]
 
 
