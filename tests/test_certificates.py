@@ -7,14 +7,29 @@ from twisted.internet import endpoints
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
+from twisted.logger import globalLogPublisher
 
-from twisted_chat.doors.certificates import Renewing
+from twisted_chat.doors.certificates import Renewing, stamp
+from twisted_chat.doors.listener import Listener
 
 # Twisted's way of handing certificates over is an old one
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL"),
     pytest.mark.filterwarnings("ignore:X509:DeprecationWarning"),
 ]
+
+
+@pytest.fixture
+def logged():
+    """All that is logged, as text."""
+    lines = []
+
+    def observe(event):
+        lines.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture
@@ -90,3 +105,69 @@ def test_a_folder_of_certificates_is_read_anew(tmp_path):
     with pytest.raises(Exception, match=r"."):
         renewing.prepare()
     assert served.current is before
+
+
+@pytest.fixture
+def listener(tmp_path):
+    """A port with a certificate, that listens."""
+    need_module("OpenSSL")
+    make_certificate(tmp_path)
+    certificate = f"privateKey={tmp_path}/key.pem:certKey={tmp_path}/cert.pem"
+    listener = Listener(MemoryReactor(), f"ssl:0:{certificate}", Factory())
+    listener.startService()
+    return listener
+
+
+def test_a_certificate_is_renewed_by_itself(listener, tmp_path, logged):
+    """Once its files are others; while they are the same, they are not even read."""
+    before = served(listener._reactor)
+    listener.watch_certificate()
+    assert served(listener._reactor) is before
+    make_certificate(tmp_path)
+    listener.watch_certificate()
+    after = served(listener._reactor)
+    assert after is not before
+    listener.watch_certificate()
+    assert served(listener._reactor) is after
+    assert [line.partition(" of")[0] for line in logged] == ["renewed the certificate"]
+
+
+def test_a_certificate_that_is_half_written(listener, tmp_path, logged, logged_failures):
+    """The old one is served on, which is told once; when the file is whole, it is taken."""
+    before = served(listener._reactor)
+    make_certificate(tmp_path)
+    whole = (tmp_path / "cert.pem").read_bytes()
+    (tmp_path / "cert.pem").write_bytes(whole[:100])
+    for _ in range(3):
+        listener.watch_certificate()
+    assert served(listener._reactor) is before
+    (tmp_path / "cert.pem").write_bytes(whole)
+    listener.watch_certificate()
+    assert served(listener._reactor) is not before
+    wrong, right = logged
+    assert wrong.startswith("goes on with the old certificate: ssl:0:")
+    assert right.startswith("renewed")
+    assert len(logged_failures.events) == 1
+    logged_failures.events.clear()
+
+
+def test_what_a_reload_has_renewed_is_not_renewed_again(listener, tmp_path, logged):
+    """It is no news any more."""
+    make_certificate(tmp_path)
+    renew = listener.prepare_certificate()
+    listener._stamp = None
+    renew()
+    listener.watch_certificate()
+    assert logged == []
+
+
+def test_the_files_of_an_endpoint(tmp_path):
+    """Whatever an endpoint names that is a file or a folder is looked at, and nothing else."""
+    (tmp_path / "a:b").mkdir()
+    (tmp_path / "a:b" / "one.pem").write_text("1")
+    (tmp_path / "key.pem").write_text("2")
+    found = stamp(f"tls:{tmp_path}/a\\:b:8443:interface=\\:\\:")
+    assert [name for name, *_ in found] == [f"{tmp_path}/a:b/one.pem"]
+    found = stamp(f"ssl:8443:privateKey={tmp_path}/key.pem:certKey={tmp_path}/none.pem")
+    assert [name for name, *_ in found] == [f"{tmp_path}/key.pem"]
+    assert stamp("tcp:8888:interface=127.0.0.1") == []

@@ -22,8 +22,9 @@ from twisted.python.failure import Failure
 
 from twisted_chat.chat.limits import Limits
 from twisted_chat.doors.adopting import Adopting
+from twisted_chat.doors.listener import Listener
 from twisted_chat.estate import Estate, gather
-from twisted_chat.service import COMMAND_SECONDS, ChatService, Listener
+from twisted_chat.service import COMMAND_SECONDS, ChatService
 from twisted_chat.state.memory import MemoryStore
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"

@@ -445,6 +445,26 @@ def test_python_is_the_same(tmp_path):
         assert exe == os.path.realpath(sys.executable)
 
 
+@pytest.mark.parametrize("door", ["tcp", "unix", "proxy", "json"])
+def test_every_door_that_is_a_bare_socket_moves(tmp_path, door):
+    """People and programs go on in the middle of a line; how they have come is still known."""
+    doors = Doors(tmp_path)
+    with doors.chat as chat:
+        ann, bob = chat.enter("ann"), chat.enter("bob", **doors.ways(door))
+        ann.expect("> bob joined the room")
+        begun, rest = (b'{"line": "hel', b'lo"}\n') if door == "json" else (b"hel", b"lo\r\n")
+        bob.send(begun)
+        renew(chat)
+        bob.send(rest)
+        ann.expect("> bob: hello")
+        ann.say("hello, bob")
+        bob.expect("> ann: hello, bob")
+        mark = " (bot)" if door == "json" else ""
+        ann.asks("/who", f"> here: ann, bob{mark}")
+        chat.enter("cyd", **doors.ways(door))
+        ann.expect("> cyd joined the room")
+
+
 @pytest.mark.long
 def test_who_cannot_move_is_told(tmp_path):
     """A TLS connection ends in order, its port goes on, and the others see who has left."""

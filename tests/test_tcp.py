@@ -12,16 +12,23 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from twisted_chat import testing
-from twisted_chat.chat.limits import BACKLOG, CLOSING_SECONDS, FIRST_LINE_SECONDS, Limits
+from twisted_chat.chat.limits import (
+    BACKLOG,
+    CLOSING_SECONDS,
+    FIRST_LINE_SECONDS,
+    HANDSHAKE_SECONDS,
+    Limits,
+)
 from twisted_chat.doors.lines import LINES_A_TURN
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.interfaces import IClient
@@ -49,10 +56,12 @@ class Wire(StringTransport):
 class Peer:
     """Someone at the other end of a wire."""
 
+    wire_class = Wire
+
     def __init__(self, house, address=None):
         self.house = house
         self.address = address or IPv4Address("TCP", "192.0.2.1", 1234)
-        self.wire = Wire(None, self.address)
+        self.wire = self.wire_class(None, self.address)
         self.door = house.factory.buildProtocol(self.address)
         self.door.makeConnection(self.wire)
 
@@ -717,6 +726,43 @@ def test_who_may_not_come_in_is_told_why():
     other.hangs_up()
     first.hangs_up()
     assert house.comes("/rooms").wire.disconnecting is False
+
+
+@implementer(ISSLTransport)
+class SecureWire(Wire):
+    """A wire that is encrypted, once both ends have agreed on how."""
+
+
+class SecurePeer(Peer):
+    wire_class = SecureWire
+
+
+def test_nobody_is_there_before_the_handshake(house):
+    """Who does not finish it is nobody, and is dropped after some seconds."""
+    slow, quick = SecurePeer(house), SecurePeer(house)
+    assert (slow.reads(), house.rooms.people) == ([], {})
+    quick.door.handshakeCompleted()
+    assert quick.reads()[0].startswith(WELCOME)
+    house.passes(HANDSHAKE_SECONDS - 0.1)
+    assert not slow.wire.disconnected
+    house.passes(0.2)
+    assert slow.wire.disconnected
+    assert not quick.wire.disconnected
+    slow.hangs_up()
+    assert len(house.rooms.people) == 1
+
+
+def test_nobody_comes_while_everything_stands_still(house):
+    """Who was on the way in is let in once it goes on, and cannot be moved before."""
+    on_the_way = SecurePeer(house)
+    house.factory.freeze()
+    late = Peer(house)
+    on_the_way.door.handshakeCompleted()
+    assert (on_the_way.reads(), late.reads(), house.rooms.people) == ([], [], {})
+    assert house.factory.movable() == []
+    house.factory.thaw()
+    assert [len(on_the_way.reads()), len(late.reads()), len(house.rooms.people)] == [1, 1, 2]
+    assert late.asks("/nick ann") == ["> all right, I will call you ann"]
 
 
 def test_who_does_not_even_take_the_refusal_is_dropped():

@@ -2,6 +2,7 @@
 
 import signal
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from real import (
     Chat,
     Peer,
     free_port,
+    need,
     need_module,
     wait_until,
 )
@@ -127,6 +129,26 @@ def test_silence_at_the_tls_port(doors):
     with secure:
         secure.expect(WELCOME.format("anonymous"))
         secure.asks("/nick bob", "> all right, I will call you bob")
+
+
+@pytest.mark.parametrize(
+    ("version", "is_taken"), [("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)]
+)
+def test_the_versions_of_tls(doors, version, is_taken):
+    """The real openssl gets in with TLS 1.2 and later, and with nothing older."""
+    done = subprocess.run(
+        [
+            need("openssl"),
+            *("s_client", "-quiet", "-ign_eof", version, "-cipher", "DEFAULT@SECLEVEL=0"),
+            *("-connect", f"127.0.0.1:{doors.tls_port}"),
+        ],
+        input=b"/quit\r\n",
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (b"> sad to see you go =(" in done.stdout) == is_taken, done
+    assert (b"welcome" in done.stdout) == is_taken
 
 
 def test_a_handshake_that_never_ends(doors):

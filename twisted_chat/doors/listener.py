@@ -1,6 +1,7 @@
 """Ports: how the chat listens, and how a port passes from one process to the next."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -100,10 +101,16 @@ class Listener(Service):
 
         :raises ValueError: it cannot be used.
         """
+        now = stamp(self.description)
         try:
-            return self._renewing.prepare() if self._renewing else None
+            renew = self._renewing.prepare() if self._renewing else None
         except Exception as error:  # each kind of trouble is another
             raise ValueError(f"{self.description}: {error or type(error).__name__}") from error
+        return partial(self._renew, renew, now) if renew else None
+
+    def _renew(self, renew: Callable[[], None], now: object) -> None:
+        renew()
+        self._stamp = now
 
     def watch_certificate(self) -> None:
         """Have the certificate of the port served anew if its files are others by now."""

@@ -51,6 +51,8 @@ class ChatProtocol(HeldLines):
         self.address = address
         self._session: Session | None = None
         self._left: tuple[Mapping[str, Any], Unsent] | None = None
+        self._is_early = False
+        """Whether they have come while everything stands still, and nobody knows them yet."""
 
     # What differs from door to door
 
@@ -87,6 +89,9 @@ class ChatProtocol(HeldLines):
         self._begin()
 
     def _begin(self) -> None:
+        self._is_early = self._is_frozen
+        if self._is_early:
+            return
         origin = Origin(host(self.address), self.is_bot)
         self._session = self.factory.rooms.connect(self, self._proceed, origin)
 
@@ -151,12 +156,17 @@ class ChatProtocol(HeldLines):
     @property
     def is_movable(self) -> bool:
         """Whether another process can go on with the connection: it is a bare socket."""
-        return isinstance(self._outbox, SocketOutbox)
+        return isinstance(self._outbox, SocketOutbox) and not self._is_early
 
     @property
     def is_busy(self) -> bool:
         """Whether a command is under way."""
         return self._session is not None and not self._session.ended and self._session.busy
+
+    def thaw(self) -> None:
+        super().thaw()
+        if self._is_early:
+            self._begin()
 
     def to_record(self) -> dict[str, Any]:
         """Give all of this but what waits to be sent, as plain JSON data."""

@@ -73,6 +73,7 @@ class ChatFactory(Factory):
         self.closing = Deadlines(reactor, CLOSING_SECONDS, ChatProtocol.abort)
         self.refused = Deadlines(reactor, CLOSING_SECONDS, Refused.abort)
         self._gone: Deferred[None] | None = None
+        self._is_frozen = False
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         return self.build(ChatProtocol, addr)
@@ -91,6 +92,8 @@ class ChatFactory(Factory):
         self.silent.begin(protocol)
         self.idle.begin(protocol)
         self.log.debug("connected: {peer}", peer=protocol.address)
+        if self._is_frozen:  # it was let in before, and is only now known to be somebody's
+            protocol.freeze()
 
     def left(self, protocol: ChatProtocol, reason: str) -> None:
         """Count a connection out."""
@@ -112,11 +115,13 @@ class ChatFactory(Factory):
 
     def freeze(self) -> None:
         """Take nothing in, from anybody, until `thaw`."""
+        self._is_frozen = True
         for protocol in self.protocols:
             protocol.freeze()
 
     def thaw(self) -> None:
         """Go on as if nothing had been."""
+        self._is_frozen = False
         for protocol in list(self.protocols):
             protocol.thaw()
 

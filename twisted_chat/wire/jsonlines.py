@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -43,6 +44,9 @@ MESSAGE_BYTES = 16384
 TAG_LENGTH = 64
 LARGEST = 2**53 - 1
 """The largest number that all programs read alike (RFC 8259, section 6)."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON can escape, and UTF-8 cannot say."""
 
 Record = dict[str, Any]
 
@@ -85,7 +89,9 @@ def _is_number(value: object) -> bool:
 
 
 def _is_tag(value: object) -> bool:
-    return _is_number(value) or (isinstance(value, str) and len(value) <= TAG_LENGTH)
+    if not isinstance(value, str):
+        return _is_number(value)
+    return len(value) <= TAG_LENGTH and _LONE_SURROGATE.search(value) is None
 
 
 _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
