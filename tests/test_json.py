@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from docutils import nodes
 from hypothesis import given
 from hypothesis import strategies as st
+from test_readme import literals, page
 from test_tcp import House, Peer
 from test_text import ACTS, ANN, ANSWERS, BOB, EVENTS
 
@@ -209,6 +211,25 @@ def test_whatever_is_shown_is_one_line(shown):
     assert data.count(b"\n") == 1
     assert data.endswith(b"}\n")
     assert json.loads(data)["type"]
+
+
+def test_the_protocol_names_all_that_there_is():
+    """Each type that a program may hear is in the tables of the protocol, with all its fields."""
+    said = Said(ANN, 7, "hello")
+    some = [*EVENTS.values(), *ANSWERS.values(), *ACTS.values(), said, You(ANN), Done(1)]
+    records = [json.loads(JSON.render(one)) for one in (*some, Replay([said]), Audit([]))]
+    fields = {"conceal": {"on"}}
+    for record in records:
+        fields.setdefault(record.pop("type"), set()).update(record)
+    always = {"id", "time", "who"}
+    told = {}
+    for found in page("docs/protocol.rst").findall(nodes.table):
+        heading, *rows = ([*row.findall(nodes.entry)] for row in found.findall(nodes.row))
+        if heading[0].astext() == "type":
+            more = always if "beside" in heading[1].astext() else set()
+            for types, has, _ in rows:
+                told |= {one: more | {*literals(has)} for one in literals(types)}
+    assert told == fields
 
 
 def test_programs_that_wish_for_the_same_share_the_bytes():

@@ -82,7 +82,8 @@ def test_options():
     real = {f"--{name}": options[name] for name, *_ in options.optParameters}
     real["--port"] = options["port"][0].removeprefix("tcp:")
     real["--state"] = STATE  # which is relative to a directory that is not known yet
-    real["--auth"], real["--operator"] = "own accounts", None
+    real["--auth"] = "own accounts"
+    real |= dict.fromkeys(("--json", "--proxy-from", "--operator"))
     real |= {f"--{name}": "off" for name, *_ in options.optFlags}
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):

@@ -280,6 +280,12 @@ def test_a_node_has_no_file(capfd):
     ("option", "takes", "values"),
     [
         ("port", PORT, ["", "x", "-1", "65536", "8888.5", "1 2", "9" * 5000]),
+        ("json", PORT, ["", "x", "-1", "65536"]),
+        (
+            "proxy-from",
+            "takes an address or a network such as 10.0.0.0/8",
+            ["", "proxy", "10.0.0.1/8", "10.0.0.0/33", "::/129"],
+        ),
         ("max-line", "takes 16 to 65536 bytes", ["", "x", "15", "65537", "1k", "-1", "1.5"]),
         (
             "flood",
@@ -344,6 +350,8 @@ def test_every_option_is_explained(capfd):
     shown = capfd.readouterr().out
     for option in (
         "port",
+        "json",
+        "proxy-from",
         "state",
         "motd",
         "max-line",
@@ -360,6 +368,15 @@ def test_every_option_is_explained(capfd):
         "check",
     ):
         assert f"--{option}" in shown
+
+
+def test_further_doors_and_proxies_are_repeatable():
+    """A number is a TCP port; an address is a network of one."""
+    options = parse("--json", "8889", "--json", "unix:/run/bots")
+    assert options["json"] == ["tcp:8889", "unix:/run/bots"]
+    options = parse("--proxy-from", "10.0.0.0/8", "--proxy-from", "::1")
+    assert options["proxy-from"] == ["10.0.0.0/8", "::1/128"]
+    assert parse()["json"] == parse()["proxy-from"] == []
 
 
 def test_operators_are_repeatable():

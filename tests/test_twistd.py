@@ -204,16 +204,16 @@ def test_a_taken_port_as_a_daemon(tmp_path, taken):
     wait_until(lambda: not (tmp_path / "pid").exists(), "an end without a pid file")
 
 
-def test_one_of_two_ports_is_taken(tmp_path, taken):
-    """All ports or none: with one of them taken, nothing is started."""
+@pytest.mark.parametrize("option", ["port", "json"])
+def test_one_of_two_ports_is_taken(tmp_path, taken, option):
+    """All ports or none: with one of them taken, nothing is started; its option is named."""
     free = free_port()
     ports = ("--port", f"tcp:{free}:interface=127.0.0.1")
-    ports += ("--port", f"tcp:{taken}:interface=127.0.0.1")
+    ports += (f"--{option}", f"tcp:{taken}:interface=127.0.0.1")
     done = run("-n", "tcpchat", *ports, cwd=tmp_path)
     assert done.returncode == 1
-    assert (
-        f"--port {taken}: Address already in use" in (done.stderr or done.stdout).splitlines()[-1]
-    )
+    told = (done.stderr or done.stdout).splitlines()[-1]
+    assert f"--{option} {taken}: Address already in use" in told
     assert list(tmp_path.iterdir()) == []
 
 
