@@ -17,6 +17,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from twisted_chat import ChatService
+from twisted_chat.chat.events import Ending
 from twisted_chat.interfaces import IClient
 from twisted_chat.wire.text import PLAIN
 
@@ -76,7 +77,7 @@ class Window(Service):
     def conceal(self, hidden: bool) -> None:
         """Nothing: nobody types here."""
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, ending: Ending) -> None:
         """Take note that the chat is over: with the process, here."""
 
 

@@ -209,13 +209,19 @@ class Town:
             assert other == first
 
     def arrives(
-        self, *lines: str, echo: bool = False, address: str = "", is_bot: bool = False
+        self,
+        *lines: str,
+        echo: bool = False,
+        address: str = "",
+        key: str = "",
+        after: int | None = None,
     ) -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
         self._arrivals += 1
         client = (JsonClient if self.kind == AS_JSON else RecordingClient)(echo=echo)
-        guest = Guest(self, node.connect(client, origin=Origin(address, is_bot)), client)
+        origin = Origin(address, key=key)
+        guest = Guest(self, node.connect(client, origin=origin, after=after), client)
         self._guests.append(guest)
         self.clock.turn()
         guest.types(*lines)

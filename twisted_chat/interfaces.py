@@ -11,7 +11,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.account import Account, AccountRecord
-    from twisted_chat.chat.events import Deed, Event, Line, Shown, Told
+    from twisted_chat.chat.events import Deed, Ending, Event, Line, Shown, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.place import Place
@@ -49,10 +49,10 @@ class IClient(Interface):
     def conceal(hidden: bool) -> None:
         """Have what is typed not shown, or shown again, as far as that can be."""
 
-    def close(reason: str) -> None:
+    def close(reason: str, ending: "Ending") -> None:
         """Let out what waits, then end the connection.
 
-        :param reason: for the log, in a few words.
+        :param reason: in a few words.
         """
 
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from twisted_chat.accounts.gate import Gate
 from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.assembly import assemble
-from twisted_chat.chat.events import ChatError, Event
+from twisted_chat.chat.events import ChatError, Ending, Event
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.interfaces import IBackplane, IClient, IFormat, IStore
@@ -64,6 +64,7 @@ class RecordingClient:
         self.concealed = False
         self.closed: str | None = None
         """Why it was closed, None while it is open."""
+        self.ending: Ending | None = None
 
     def send(self, data: bytes) -> None:
         if self.closed is None:
@@ -72,8 +73,8 @@ class RecordingClient:
     def conceal(self, hidden: bool) -> None:
         self.concealed = hidden
 
-    def close(self, reason: str) -> None:
-        self.closed = reason
+    def close(self, reason: str, ending: Ending = Ending.OVER) -> None:
+        self.closed, self.ending = reason, ending
 
     def lines(self) -> list[str]:
         """Give the lines received since the last call, without their ends."""

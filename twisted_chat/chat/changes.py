@@ -73,6 +73,13 @@ class Changes:
         self._rooms.naming.give_stranger(person)
         self._rooms.people[person.who.person] = person
         self._rooms.order.arrived(person, event.time)
+        earlier = self._rooms.places.of(event.origin.key)
+        if earlier:
+            self._rooms.logins.take_over(person, earlier, event)
+            if session:
+                session.returned(event.id)
+            return
+        self._rooms.places.keep_key(person)
         if session:
             session.arrived()
 

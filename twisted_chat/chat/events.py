@@ -9,6 +9,7 @@ which costs half of what making a frozen copy does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -41,6 +42,17 @@ class Origin(NamedTuple):
     """Where from; empty if that is nowhere."""
     is_bot: bool = False
     """Whether it is a program, which everybody may know."""
+    key: str = ""
+    """A digest of what those know who come back by themselves; empty if they do not."""
+
+
+class Ending(Enum):
+    """Why a connection ends; whoever comes back by themselves wants to know."""
+
+    OVER = "it is over, and another one may begin"
+    QUIT = "they wanted to go"
+    ELSEWHERE = "they go on in another one"
+    BANNED = "they are not wanted"
 
 
 NOWHERE = Origin()

@@ -168,6 +168,7 @@ class Intake:
         longest = self.rooms.limits.max_line
         # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
         if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
+            self._charge(1)
             raise ChatError(f"a line holds at most {longest} bytes")
         return sanitize(line)
 

@@ -57,7 +57,7 @@ class Logins:
         if person is None:
             return
         if earlier := self._people.get(event.account):
-            self._take_over(person, earlier, event)
+            self.take_over(person, earlier, event)
             return
         name = Name.of(event.name)
         self.make_way(name, event, person)
@@ -104,7 +104,7 @@ class Logins:
         self._rooms.sessions.pop(session.id, None)
         session.give_way(ELSEWHERE)
 
-    def _take_over(self, newcomer: Person, earlier: Person, event: LoggedIn) -> None:
+    def take_over(self, newcomer: Person, earlier: Person, event: Event) -> None:
         """Have the newcomer's connection go on as the person who is here already."""
         rooms = self._rooms
         session = rooms.sessions.pop(newcomer.who.person, None)
@@ -113,6 +113,7 @@ class Logins:
         rooms.delivery.to_person(newcomer, earlier.you())
         rooms.delivery.settle(newcomer)
         rooms.remove(newcomer, event)
+        rooms.places.forget_key(earlier)
         earlier.client, earlier.origin = client, newcomer.origin
         earlier.connection = newcomer.connection
         gone = rooms.places.back(earlier)
@@ -120,7 +121,8 @@ class Logins:
         if session:
             session.become(earlier, gone)
             rooms.sessions[earlier.who.person] = session
-        if gone and earlier.room:
+        rooms.places.keep_key(earlier)
+        if earlier.room and session and (gone or session.after is not None):
             rooms.delivery.enter(earlier.room, earlier)
         if left:
             settings = left.give_way(ELSEWHERE)

@@ -17,7 +17,7 @@ from twisted_chat.chat.acts import (
     Slowed,
 )
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
-from twisted_chat.chat.events import Deed, Event, Notice, Refusal, Shown
+from twisted_chat.chat.events import Deed, Ending, Event, Notice, Refusal, Shown
 from twisted_chat.chat.limits import ROOMS_OWNED
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.rights import details
@@ -227,7 +227,7 @@ class Order:
         if person.gone:
             self._rooms.remove(person, act)
         elif session := self._rooms.sessions.get(person.who.person):
-            session.leave(Refusal(words), "")
+            session.leave(Refusal(words), "", Ending.BANNED)
 
     def _tell(self, person: Person, words: str) -> None:
         self._rooms.delivery.to_person(person, Notice(words))

@@ -1,4 +1,4 @@
-"""The places of those with an account whose connection broke: kept for a while, then given up."""
+"""The places of those whose connection broke, and who may come back: kept for a while."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -24,6 +24,22 @@ class Places:
         self._rooms = rooms
         self._gone: dict[str, Person] = {}
         """By the id of the person."""
+        self._keys: dict[str, Person] = {}
+        """Those who come back by themselves, by their key."""
+
+    def of(self, key: str) -> Person | None:
+        """Find whose place is known by a key, if it is one."""
+        return self._keys.get(key)
+
+    def keep_key(self, person: Person) -> None:
+        """Have someone found by the key with which they have come, if they have one."""
+        if person.origin.key:
+            self._keys[person.origin.key] = person
+
+    def forget_key(self, person: Person) -> None:
+        """Have someone found no longer by their key."""
+        if self._keys.get(person.origin.key) is person:
+            del self._keys[person.origin.key]
 
     def lost(self, event: Lost) -> None:
         """Carry out that someone's connection broke."""
@@ -31,7 +47,8 @@ class Places:
         if person is None or person.connection != event.connection:  # they have another by now
             return
         account = person.who.account
-        if account is None or rooms.rights.ban_of(account, event.time):
+        is_known = account or person.origin.key
+        if not is_known or (account and rooms.rights.ban_of(account, event.time)):
             rooms.changes.quit(Quit.of(event))
             return
         person.client = None
@@ -65,6 +82,7 @@ class Places:
     def forget(self, person: Person) -> None:
         """Give up the place of someone, if they have one."""
         self.back(person)
+        self.forget_key(person)
         if person.who.account:
             person.settings = {}
             self._rooms.store.drop_place(person.who.account)
@@ -81,7 +99,8 @@ class Places:
     # After a restart
 
     def return_(self, person: Person) -> None:
-        """Take note of someone who was gone in an earlier process, too."""
+        """Take note of someone who was here, or gone, in an earlier process, too."""
+        self.keep_key(person)
         if person.gone:
             self._gone[person.who.person] = person
 

@@ -174,6 +174,7 @@ class Reunion:
         name = Name.of(event.who.name)
         person.who, person.name, person.number = event.who, Name(name.text, (), name.fold), 0
         rooms.people[event.who.person] = person
+        rooms.places.keep_key(person)
         if account and account_id(name.text) == account:
             rooms.logins.make_way(name, event)
         if event.number or rooms.naming.holders(name):

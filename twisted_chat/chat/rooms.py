@@ -228,13 +228,19 @@ class Rooms:
     # Coming and going
 
     def connect(
-        self, client: IClient, wake: Callable[[], None] = lambda: None, origin: Origin = NOWHERE
+        self,
+        client: IClient,
+        wake: Callable[[], None] = lambda: None,
+        origin: Origin = NOWHERE,
+        after: int | None = None,
     ) -> Session:
         """Let someone in.
 
         :param wake: called when a session that was busy takes lines again.
+        :param after: the id of the last event that they know of, if they come back.
         """
         session = Session(self.new_id(), client, self, wake, origin)
+        session.after = after
         self.sessions[session.id] = session
         self.backplane.publish(Arrived(Who(session.id, None, ""), origin))
         return session

@@ -4,8 +4,20 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.comeback import welcome_back
 from twisted_chat.chat.commands import LOGIN_USAGE
-from twisted_chat.chat.events import NOWHERE, Line, Notice, Origin, Quit, Refusal, SetUp, Shown, Who
+from twisted_chat.chat.events import (
+    NOWHERE,
+    Ending,
+    Line,
+    Notice,
+    Origin,
+    Quit,
+    Refusal,
+    SetUp,
+    Shown,
+    Who,
+)
 from twisted_chat.chat.intake import Intake
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
@@ -21,7 +33,7 @@ RECORD_VERSION = 1
 class Session(Intake):
     """What belongs to one connection alone."""
 
-    __slots__ = ("_after", "absence", "id", "ignored", "person", "quiet", "reply_to", "zone")
+    __slots__ = ("absence", "after", "id", "ignored", "person", "quiet", "reply_to", "zone")
 
     def __init__(
         self,
@@ -40,7 +52,8 @@ class Session(Intake):
         self.person = Person(Who(id, None, ""), rooms.clock(), client, origin)
         self.absence: Gone | None = None
         """How they were gone, until they have been shown what they missed."""
-        self._after: int | None = None
+        self.after: int | None = None
+        """The id of the last event that they know of, if they say so."""
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
@@ -97,6 +110,23 @@ class Session(Intake):
             *self.motd(),
             *self._bar(),
         )
+        self._ready()
+
+    def returned(self, begin: int) -> None:
+        """Begin again: the chat knows the person still, by their key.
+
+        :param begin: the id of the event by which they came back.
+        """
+        self.is_put_off = False
+        self.rooms.start(self._welcome_back(begin))
+
+    async def _welcome_back(self, begin: int) -> None:
+        room = self.person.room
+        where = f". you are in {room.name.text}" if room else ""
+        await welcome_back(self, begin, f"welcome back, {self.who.name}{where}")
+        self._ready()
+
+    def _ready(self) -> None:
         self._busy = False
         self._resume()
 
@@ -113,11 +143,11 @@ class Session(Intake):
 
         :param after: the id of the event.
         """
-        self._after = after
+        self.after = after
 
     def take_after(self) -> int | None:
         """Give after which event the room that is entered now begins, if that was asked for."""
-        after, self._after = self._after, None
+        after, self.after = self.after, None
         return after
 
     def told_by(self, who: Who) -> None:
@@ -152,18 +182,18 @@ class Session(Intake):
 
     # Going
 
-    def leave(self, farewell: Notice | Refusal, reason: str) -> None:
+    def leave(self, farewell: Notice | Refusal, reason: str, ending: Ending) -> None:
         """Go: the person sees ``farewell``, the others ``reason``."""
         self.show(farewell)
         self.end(reason)
-        self.client.close(farewell.text)
+        self.client.close(farewell.text, ending)
 
     def dismiss(self, farewell: str) -> None:
         """Send the person away; they hear nothing more, not even who leaves after them."""
         self.show(Notice(farewell))
         self.rooms.delivery.settle(self.person)
         self.person.client = None
-        self.client.close(farewell)
+        self.client.close(farewell, Ending.OVER)
 
     def give_way(self, farewell: str) -> dict[str, Any]:
         """End, but leave the person here: another connection goes on as them.
@@ -173,7 +203,7 @@ class Session(Intake):
         self.client.send(self.client.format.render(Refusal(farewell)))
         self.ended = True
         self.rooms.ignoring.end(self.id, self.ignored)
-        self.client.close(farewell)
+        self.client.close(farewell, Ending.ELSEWHERE)
         return self.settings()
 
     def become(self, person: Person, gone: Gone | None) -> None:

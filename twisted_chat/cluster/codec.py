@@ -73,8 +73,8 @@ def _who(value: Any) -> Who:
 
 
 def _origin(value: Any) -> Origin:
-    address, is_bot = value
-    return Origin(str(address), bool(is_bot))
+    address, is_bot, key = value
+    return Origin(str(address), bool(is_bot), str(key))
 
 
 _CONVERTERS: Mapping[Any, Callable[..., Any]] = MappingProxyType(

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Notice, Origin, Refusal, Shown
+from twisted_chat.chat.events import Ending, Notice, Origin, Refusal, Shown
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import host, is_afar
@@ -249,7 +249,7 @@ class ChatProtocol(HeldLines):
     def sendLine(self, line: bytes) -> None:
         self._outbox.send(line + self.delimiter)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, ending: Ending = Ending.OVER) -> None:
         self.factory.log.debug("closing {peer}: {reason}", peer=self.address, reason=reason)
         self._begin_to_close()
         self._outbox.close()

@@ -67,7 +67,7 @@ class Message(NamedTuple):
         :raises ValueError: it is none, in words for whoever wrote the program.
         """
         try:
-            given = json.loads(data)
+            given = json.loads(data.decode())  # or it would guess at other encodings
         except (ValueError, RecursionError):
             raise ValueError('that is no JSON. usage: {"line": "/join tea"}') from None
         if not isinstance(given, dict):

@@ -6,11 +6,10 @@ from twisted_chat.chat.account import Account
 from twisted_chat.chat.acts import PasswordGiven
 from twisted_chat.chat.addresses import place
 from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.comeback import welcome_back
 from twisted_chat.chat.commands.command import LOGIN_USAGE, command
-from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Replay, Shown
-from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST, REPLAYED_AT_MOST
-from twisted_chat.chat.place import Gone
+from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Replay
+from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
@@ -80,7 +79,7 @@ async def login(session: "Session", name: str, password: str = "") -> None:
         session.ask("the password", "login", name)
         return
     begin = await _log_in(session, await _prove(session, name, password))
-    await _welcome_back(session, begin)
+    await welcome_back(session, begin, _greeting(session))
     _greet_operator(session)
     await _show_letters(session)
 
@@ -96,44 +95,10 @@ async def _log_in(session: "Session", account: Account) -> int:
     return (await session.rooms.backplane.claim(login)).id
 
 
-async def _welcome_back(session: "Session", begin: int) -> None:
-    """Greet who has logged in, and show what they have missed if they were gone for a while.
-
-    :param begin: the id of the event by which they came back.
-    """
-    room, gone = session.person.room, session.absence
+def _greeting(session: "Session") -> str:
+    room = session.person.room
     where = f", in {room.name.text}" if room else ""
-    welcome = Notice(f"welcome back, {session.who.name}. you are logged in{where}")
-    if room is None or gone is None:
-        session.caught_up()
-        session.show(welcome)
-        return
-    missed = await _missed(session, room.id, gone, begin)
-    # What is said from now on was held back until this.
-    session.rooms.delivery.release(session.person, welcome, *missed)
-    session.rooms.delivery.settle(session.person)
-    session.caught_up()
-
-
-async def _missed(session: "Session", room: int, gone: Gone, begin: int) -> list[Shown]:
-    try:
-        lines = await session.rooms.store.history(room, REPLAYED_AT_MOST)
-    except ChatError as refused:
-        return [Notice(str(refused))]
-    except Exception as error:  # or the room would never be shown again
-        session.rooms.trouble(error)
-        return [Notice("what was said meanwhile cannot be read now")]
-    missed = session.heeded(
-        line
-        for line in lines
-        if gone.seen < line.id < begin and line.who.identity != session.who.identity
-    )
-    span = in_words(session.rooms.clock() - gone.time)
-    if not missed:
-        return [Notice(f"you were gone for {span}, and missed nothing")]
-    number = "1 line" if len(missed) == 1 else f"{len(missed)} lines"
-    least = "at least " if len(missed) == REPLAYED_AT_MOST else ""
-    return [Notice(f"you were gone for {span}, and missed {least}{number}:"), Replay(missed)]
+    return f"welcome back, {session.who.name}. you are logged in{where}"
 
 
 def _greet_operator(session: "Session") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from twisted_chat.chat import limits as bounds
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Notice
+from twisted_chat.chat.events import ChatError, Ending, Notice
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
@@ -121,4 +121,4 @@ def version(session: "Session") -> None:
 def quit(session: "Session", reason: str = "") -> None:  # noqa: A001
     if len(reason) > bounds.REASON_LENGTH:
         raise ChatError(f"a reason holds at most {bounds.REASON_LENGTH} characters")
-    session.leave(Notice("sad to see you go =("), reason)
+    session.leave(Notice("sad to see you go =("), reason, Ending.QUIT)

@@ -1,0 +1,58 @@
+"""What those are shown who come back to their place."""
+
+from typing import TYPE_CHECKING
+
+from twisted_chat.chat.duration import in_words
+from twisted_chat.chat.events import ChatError, Line, Notice, Replay, Shown
+from twisted_chat.chat.limits import REPLAYED_AT_MOST
+from twisted_chat.chat.place import Gone
+
+if TYPE_CHECKING:
+    from twisted_chat.chat.session import Session
+
+
+async def welcome_back(session: "Session", begin: int, words: str) -> None:
+    """Greet who has come back, and show what they have missed.
+
+    :param begin: the id of the event by which they came back.
+    :param words: the greeting.
+    """
+    room, gone, after = session.person.room, session.absence, session.take_after()
+    seen = after if after is not None or gone is None else gone.seen
+    if room is None or seen is None:
+        session.show(Notice(words))
+    else:
+        missed = await _missed(session, room.id, seen, begin)
+        # What is said from now on was held back until this.
+        session.rooms.delivery.release(session.person, Notice(words), *missed)
+        session.rooms.delivery.settle(session.person)
+    session.caught_up()
+
+
+async def _missed(session: "Session", room: int, seen: int, begin: int) -> list[Shown]:
+    try:
+        lines = await session.rooms.store.history(room, REPLAYED_AT_MOST)
+    except ChatError as refused:
+        return [Notice(str(refused))]
+    except Exception as error:  # or the room would never be shown again
+        session.rooms.trouble(error)
+        return [Notice("what was said meanwhile cannot be read now")]
+    missed = session.heeded(
+        line
+        for line in lines
+        if seen < line.id < begin and line.who.identity != session.who.identity
+    )
+    return _told(missed, session.absence, session.rooms.clock())
+
+
+def _told(missed: list[Line], gone: Gone | None, now: float) -> list[Shown]:
+    """Give what was missed, and how much that is; nothing more if it was but a moment."""
+    has_gap = len(missed) == REPLAYED_AT_MOST
+    if gone is None:
+        return [Replay(missed, has_gap)] if missed else []
+    span = in_words(now - gone.time)
+    if not missed:
+        return [Notice(f"you were gone for {span}, and missed nothing")]
+    number = "1 line" if len(missed) == 1 else f"{len(missed)} lines"
+    least = "at least " if has_gap else ""
+    return [Notice(f"you were gone for {span}, and missed {least}{number}:"), Replay(missed)]
