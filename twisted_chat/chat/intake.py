@@ -75,7 +75,7 @@ class Intake:
 
     def answer(self, shown: Shown) -> float:
         """Answer what was no line, but counts as one; give what `receive` does."""
-        self._charge(1)
+        self.charge(1)
         self.show(shown)
         return self.pause()
 
@@ -121,7 +121,7 @@ class Intake:
         word, _, rest = line.partition(" ")
         command = self._command(word)
         if command is None:
-            self._charge(1)
+            self.charge(1)
             raise ChatError(f"unknown command: {word}. /help lists them")
         return command, rest
 
@@ -151,7 +151,7 @@ class Intake:
         (word, *given), self.asked = self.asked, ()
         self.client.conceal(False)
         command = self.rooms.commands[word]
-        self._charge(command.cost)
+        self.charge(command.cost)
         command.guard(self)  # type: ignore[arg-type]
         return command.run(self, *given, line.strip())
 
@@ -160,7 +160,8 @@ class Intake:
         flood = self.rooms.limits.flood
         self._bucket = Bucket(*flood, self.rooms.clock()) if flood else None
 
-    def _charge(self, cost: int) -> None:
+    def charge(self, cost: int) -> None:
+        """Take from the flood allowance."""
         if self._bucket is not None:
             self._bucket.spend(cost, self.rooms.clock())
 
@@ -168,7 +169,7 @@ class Intake:
         longest = self.rooms.limits.max_line
         # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
         if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
-            self._charge(1)
+            self.charge(1)
             raise ChatError(f"a line holds at most {longest} bytes")
         return sanitize(line)
 

@@ -32,10 +32,12 @@ class JsonProtocol(ChatProtocol):
             return session.answer(Refusal(str(error)))
         if message.after is not None:
             session.resume(message.after)
-        wait = session.receive(message.line)
+        if not message.line.strip():
+            session.charge(1)  # a message is work, also without a line
+        session.receive(message.line)
         self._tag = message.tag
         self._tell_done()
-        return wait
+        return session.pause()
 
     def _proceed(self) -> None:
         self._tell_done()

@@ -26,3 +26,12 @@ def find_dead_peers(transport: Any) -> None:
         for option, value in _OPTIONS.items():
             if hasattr(socket, option):  # not every system has every one
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def is_broken(transport: Any) -> bool:
+    """Tell whether the peer has broken the connection.
+
+    The reactor does not see it while nothing is read or written.
+    """
+    sock = getattr(transport, "socket", None)
+    return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.protocols.basic import LineReceiver
 
+from twisted_chat.doors.keepalive import is_broken
 from twisted_chat.wire.http import OPENING
 from twisted_chat.wire.telnet import Found, Scanner, found_from_record, found_record
 
@@ -112,7 +113,9 @@ class HeldLines(LineReceiver):
             return
         if self._pause is not None and self._pause.active():
             return
-        if wait := self.pauseWanted():
+        if is_broken(self.transport):
+            self.transport.abortConnection()
+        elif wait := self.pauseWanted():
             self._hold(wait)
         else:
             self.resumeProducing()

@@ -78,10 +78,15 @@ class ChatProtocol(HeldLines):
         )
         if self._left:
             self._go_on(*self._left)
-        elif ISSLTransport.providedBy(self.transport):
+        elif self.has_to_shake_hands:
             factory.handshaking.begin(self)
         else:
             self._begin()
+
+    @property
+    def has_to_shake_hands(self) -> bool:
+        """Whether nobody is there before `handshakeCompleted`."""
+        return ISSLTransport.providedBy(self.transport)
 
     def handshakeCompleted(self) -> None:
         """Begin: only now is there somebody who can read."""
@@ -92,8 +97,10 @@ class ChatProtocol(HeldLines):
         self._is_early = self._is_frozen
         if self._is_early:
             return
-        origin = Origin(host(self.address), self.is_bot)
-        self._session = self.factory.rooms.connect(self, self._proceed, origin)
+        self._session = self._connect(Origin(host(self.address), self.is_bot))
+
+    def _connect(self, origin: Origin) -> Session:
+        return self.factory.rooms.connect(self, self._proceed, origin)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._forget_lines()

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, NamedTuple
@@ -51,6 +51,23 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 Record = dict[str, Any]
 
 
+class Hello(NamedTuple):
+    """What a page says first."""
+
+    key: str = ""
+    """A random text that nobody else knows, by which it finds its place again; empty for none."""
+    after: int | None = None
+    """The id of the last event that it knows of."""
+
+    @classmethod
+    def of(cls, data: bytes) -> "Hello":
+        """Read one.
+
+        :raises ValueError: it is none, in words for whoever wrote the page.
+        """
+        return cls(**_object(data, _HELLO_FIELDS))
+
+
 class Message(NamedTuple):
     """What a program says."""
 
@@ -66,18 +83,28 @@ class Message(NamedTuple):
 
         :raises ValueError: it is none, in words for whoever wrote the program.
         """
-        try:
-            given = json.loads(data.decode())  # or it would guess at other encodings
-        except (ValueError, RecursionError):
-            raise ValueError('that is no JSON. usage: {"line": "/join tea"}') from None
-        if not isinstance(given, dict):
-            raise ValueError('that is no object. usage: {"line": "/join tea"}')
-        for name, value in given.items():
-            check, takes = _FIELDS.get(name, (_never, "unknown"))
-            if not check(value):
-                shown = name if name in _FIELDS else json.dumps(name[:TAG_LENGTH])
-                raise ValueError(f"{shown}: {takes}. a message has line, tag and after")
-        return cls(**given)
+        return cls(**_object(data, _FIELDS))
+
+
+def _object(data: bytes, fields: "Mapping[str, Field]") -> Record:
+    """Read an object that has some fields, or none of them.
+
+    :raises ValueError: it is none, in words for whoever wrote the program.
+    """
+    try:
+        given = json.loads(data.decode())  # or it would guess at other encodings
+    except (ValueError, RecursionError):
+        raise ValueError('that is no JSON. usage: {"line": "/join tea"}') from None
+    if not isinstance(given, dict):
+        raise ValueError('that is no object. usage: {"line": "/join tea"}')
+    for name, value in given.items():
+        check, takes = fields.get(name, (_never, "unknown"))
+        if not check(value):
+            shown = name if name in fields else json.dumps(name[:TAG_LENGTH])
+            *most, last = fields
+            known = f"{', '.join(most)} and {last}"
+            raise ValueError(f"{shown}: {takes}. a message has {known}")
+    return given
 
 
 def _never(_value: object) -> bool:
@@ -94,9 +121,20 @@ def _is_tag(value: object) -> bool:
     return len(value) <= TAG_LENGTH and _LONE_SURROGATE.search(value) is None
 
 
-_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
+
+
+_KEY = re.compile("[A-Za-z0-9_-]{32,64}")
+Field = tuple[Callable[[object], bool], str]
+"""What tells whether a value will do, and what is told if it does not."""
+_FIELDS: Mapping[str, Field] = {
     "line": (lambda value: isinstance(value, str), "takes a text"),
     "tag": (_is_tag, f"takes a number, or a text of at most {TAG_LENGTH} characters"),
+    "after": (_is_number, "takes the id of an event"),
+}
+_HELLO_FIELDS: Mapping[str, Field] = {
+    "key": (_is_key, "takes 32 to 64 letters, digits, - and _"),
     "after": (_is_number, "takes the id of an event"),
 }
 

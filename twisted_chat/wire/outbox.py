@@ -231,6 +231,8 @@ class SocketOutbox(Outbox):
 
     def _finish(self) -> None:
         self._transport.loseConnection()  # waits for us to unregister, if we are registered
+        # What the peer still sends is read, or the system would drop what it has yet to send.
+        self._transport.startReading()
 
     def resumeProducing(self) -> None:
         if self._write_queue():
