@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from real import ANYWHERE, Chat, Program, free_port, need_module
+from websocket import Page
 
 SENDQ = 200_000
 
@@ -47,7 +48,7 @@ def make_certificate(directory: Path) -> None:
 PROXY = "127.0.0.2"
 """Where proxies are."""
 BEHIND = "203.0.113.7"
-DOORS = ["tcp", "unix", "tls", "proxy", "tls behind a proxy", "json"]
+DOORS = ["tcp", "unix", "tls", "proxy", "tls behind a proxy", "json", "page", "page over tls"]
 
 
 class Doors:
@@ -56,17 +57,25 @@ class Doors:
     def __init__(self, directory: Path) -> None:
         need_module("OpenSSL")
         make_certificate(directory)
+        need_module("autobahn")
         self.tls_port, self.json_port = free_port(), free_port()
+        self.web_port, self.secure_web_port = free_port(), free_port()
         self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
         self.path = str(directory / "chat.sock")
+        secure = "ssl:{}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
         self.chat = Chat(
             directory,
             *("--flood", "off", "--max-per-address", "0", "--sendq", str(SENDQ), "--replay", "0"),
             *("--json", f"tcp:{self.json_port}:interface=127.0.0.1", "--proxy-from", PROXY),
+            *("--web", f"tcp:{self.web_port}:interface=127.0.0.1"),
+            *(
+                "--web",
+                f"ssl:{self.secure_web_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
+            ),
             ports=(
                 ANYWHERE,
                 "unix:chat.sock",
-                f"ssl:{self.tls_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
+                secure.format(self.tls_port),
             ),
         )
 
@@ -81,6 +90,12 @@ class Doors:
             "proxy": proxy,
             "tls behind a proxy": {**tls, **proxy, "header": binary_header(BEHIND)},
             "json": {"address": ("127.0.0.1", self.json_port), "kind": Program},
+            "page": {"address": ("127.0.0.1", self.web_port), "kind": Page},
+            "page over tls": {
+                "address": ("127.0.0.1", self.secure_web_port),
+                "tls": self.context,
+                "kind": Page,
+            },
         }[door]
 
 

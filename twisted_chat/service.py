@@ -55,6 +55,8 @@ class ChatService(MultiService):
         backplane: IBackplane | None = None,
         *,
         json: Iterable[str] = (),
+        web: Iterable[str] = (),
+        web_origins: Iterable[str] = (),
         proxies: Sequence[Network] = (),
         node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
@@ -66,6 +68,8 @@ class ChatService(MultiService):
         :param store: what keeps history; memory, if left out.
         :param backplane: the order of events; that of a single node, if left out.
         :param json: server endpoint strings, too; programs come in there, and speak JSON.
+        :param web: server endpoint strings, too; browsers find a page there.
+        :param web_origins: of other sites whose pages may come: ``https://example.org``.
         :param proxies: where those come from who tell who is behind them, by a PROXY header.
         :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
@@ -97,7 +101,14 @@ class ChatService(MultiService):
         self._ticking.clock = reactor
         self._watching = LoopingCall(self._watch_certificates)
         self._watching.clock = reactor
-        doors = [(self.factory, ports), (Door(self.factory, JsonProtocol), json)]
+        doors: list[tuple[Any, Iterable[str]]] = [
+            (self.factory, ports),
+            (Door(self.factory, JsonProtocol), json),
+        ]
+        if web := list(web):
+            from twisted_chat.doors.web import Web  # noqa: PLC0415  # it is an extra
+
+            doors.append((Web(self.factory, web_origins), web))
         self.listeners: Sequence[Listener] = [
             Listener(reactor, description, factory, proxies)
             for factory, descriptions in doors

@@ -20,11 +20,13 @@ from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.config import WrongValue
+from twisted_chat.doors.weborigin import origin_of
 from twisted_chat.link import Target
 
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
+WEB_EXTRA = "pip install 'twisted-chat[web]'"
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
 
@@ -73,6 +75,8 @@ class Settings(usage.Options, AuthOptionMixin):
         super().__init__()
         self["port"] = []
         self["json"] = []
+        self["web"] = []
+        self["web-origin"] = []
         self["proxy-from"] = []
         self["operator"] = []
         self["auth"] = {}
@@ -114,6 +118,14 @@ class Settings(usage.Options, AuthOptionMixin):
         """The same for programs, which speak JSON there; repeatable [default: none]"""
         self["json"].append(_port(port, "json"))
 
+    def opt_web(self, port: str) -> None:
+        """The same for browsers, which find a page there; repeatable [default: none]"""
+        self["web"].append(_port(port, "web"))
+
+    def opt_web_origin(self, origin: str) -> None:
+        """Another site whose pages may come, such as https://example.org; repeatable"""
+        self["web-origin"].append(_origin(origin))
+
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""
         self["proxy-from"].append(_network(network))
@@ -150,6 +162,8 @@ class Settings(usage.Options, AuthOptionMixin):
         self._find_files()
         self._read_limits()
         self._read_cluster()
+        if self["web"] and not find_spec("autobahn"):
+            _refuse("web", self["web"][0].removeprefix("tcp:"), f"takes what {WEB_EXTRA} installs")
 
     def _take_file(self) -> None:
         """Take from the file what the command line does not say."""
@@ -235,6 +249,14 @@ def _port(text: str, option: str = "port") -> str:
         return f"tcp:{_number(0, 65535)(text)}"
     except ValueError:
         _refuse(option, text, f"takes 0 to 65535, or {ENDPOINT}")
+
+
+def _origin(text: str) -> str:
+    """Read what ``--web-origin`` takes, as an origin."""
+    try:
+        return origin_of(text)
+    except ValueError:
+        _refuse("web-origin", text, "takes an origin such as https://example.org")
 
 
 def _network(text: str) -> str:

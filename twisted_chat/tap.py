@@ -39,10 +39,16 @@ from twisted_chat.state.sqlite import SQLiteStore
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
 
+DOORS = ("port", "json", "web")
+"""The options that tell of ports."""
 STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
 
+HOW_TO_REACH = {
+    "port": "people reach it with: telnet localhost {host.port}",
+    "web": "browsers reach it at: http://localhost:{host.port}/",
+}
 RENEWED = "the server is being renewed. please connect again"
 RENEWED_FOR = "the server is being renewed: reconnect within {:.0f} seconds, your place is kept"
 
@@ -74,7 +80,7 @@ class Options(Settings):
         :raises UsageError: something is wrong.
         """
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
-            for option in ("port", "json"):
+            for option in DOORS:
                 for port in self[option]:
                     _check_port(option, port)
             if self.redis is None:
@@ -103,6 +109,8 @@ class ChatProcess(ChatService):
             options.limits,
             _store(reactor, options),
             json=options["json"],
+            web=options["web"],
+            web_origins=options["web-origin"],
             proxies=[ip_network(one) for one in options["proxy-from"]],
             node=_node(reactor, options),
             checkers=options.checkers,
@@ -133,8 +141,7 @@ class ChatProcess(ChatService):
                 super().privilegedStartService()
             except (CannotListenError, ValueError) as error:
                 failed = next(one for one in self.listeners if one.port is None)
-                is_json = failed.description in self._options["json"]
-                self._fail_to_start(_port_words(error, "json" if is_json else "port"))
+                self._fail_to_start(_port_words(error, self._option_of(failed.description)))
 
     def startService(self) -> None:
         if log := heir.log_file(self._twistd, self._options.directory):
@@ -150,6 +157,10 @@ class ChatProcess(ChatService):
                 self._inheritance.accept()
         self.move_in()
         self._reactor.callWhenRunning(self._begin)
+
+    def _option_of(self, description: str) -> str:
+        """Give the option that has told of a port."""
+        return next(option for option in DOORS if description in self._options[option])
 
     @contextmanager
     def _inheriting(self) -> Iterator[None]:
@@ -167,10 +178,9 @@ class ChatProcess(ChatService):
             signal.signal(number, self._on_signal)
         heir.let_signals_in()
         for listener in self.listeners:
-            is_telnet = listener.description in self._options["port"]
-            if listener.port and is_telnet and listener.description.startswith("tcp:"):
-                host = listener.port.getHost()
-                self.log.info("people reach it with: telnet localhost {host.port}", host=host)
+            words = HOW_TO_REACH.get(self._option_of(listener.description))
+            if listener.port and words and listener.description.startswith("tcp:"):
+                self.log.info(words, host=listener.port.getHost())
         self._notifier.ready()
 
     def stopService(self) -> "Deferred[None]":

@@ -307,6 +307,8 @@ class Listing:
     """How many were left out."""
     hint: str = ""
     """How to see those."""
+    counts: list[int] = field(default_factory=list)
+    """How many there are of each, if that is of interest: for programs."""
 
 
 @dataclass(slots=True)

@@ -224,8 +224,9 @@ class ChatProtocol(HeldLines):
     def has_place(self) -> bool:
         """Whether the person finds everything as it was when they come back in time."""
         session = self._session
-        grace = self.factory.rooms.limits.grace
-        return bool(grace and session and not session.ended and session.who.account)
+        if not self.factory.rooms.limits.grace or session is None or session.ended:
+            return False
+        return bool(session.who.account or session.person.origin.key)
 
     def see_off(self, farewell: str) -> None:
         """Close a connection with which no other process can go on."""

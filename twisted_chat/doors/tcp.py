@@ -140,11 +140,18 @@ class ChatFactory(Factory):
         :param to_return: what those hear whose place is kept.
         """
         for protocol in list(self.protocols):
-            if protocol.is_movable:
-                protocol.abandon()
-                self.protocols.discard(protocol)
-            else:
-                protocol.see_off(to_return if protocol.has_place else farewell)
+            try:
+                self._see_off(protocol, to_return if protocol.has_place else farewell)
+            except Exception:  # the others have to be let go all the same
+                self.log.failure("cannot see off {peer}", peer=protocol.address)
+                protocol.abort()
+
+    def _see_off(self, protocol: ChatProtocol, farewell: str) -> None:
+        if protocol.is_movable:
+            protocol.abandon()
+            self.protocols.discard(protocol)
+        else:
+            protocol.see_off(farewell)
 
     def all_gone(self) -> "Deferred[None]":
         """Tell when the last connection is over."""

@@ -226,6 +226,7 @@ def _listing(listing: Listing) -> Record:
         "names": listing.names,
         "more": listing.more,
         "hint": listing.hint,
+        "counts": listing.counts,
     }
 
 

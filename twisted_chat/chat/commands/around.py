@@ -94,7 +94,8 @@ def rooms(session: "Session", prefix: str = "") -> None:
     found, more = session.rooms.roster.first(LISTED, names.fold(prefix))
     if found:
         listed = [room.name.text for room in found]
-        session.show(Listing("available rooms", listed, more, hint="/rooms PREFIX"))
+        counts = [len(room.members) for room in found]
+        session.show(Listing("available rooms", listed, more, "/rooms PREFIX", counts))
     else:
         session.show(Notice("available rooms: none. /join NAME makes one"))
 

@@ -1,0 +1,108 @@
+"""The web page: a few files, and a WebSocket to talk over."""
+
+from collections.abc import Iterable
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from twisted.internet.interfaces import IAddress
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from twisted_chat.doors.tcp import ChatFactory
+from twisted_chat.doors.weborigin import origin_of
+from twisted_chat.doors.websocket import SocketFactory
+
+REQUEST_SECONDS = 15
+FILES = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "chat.css": ("chat.css", "text/css; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+    **{
+        name: (name, "text/javascript; charset=utf-8")
+        for name in ("chat.js", "connection.js", "input.js", "view.js")
+    },
+}
+"""What is served, by path: a file beside this one, and its type."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class PageRequest(Request):
+    """A request that knows where it comes from, and has no body."""
+
+    def __init__(self, *how: Any, address: IAddress | None, **more: Any) -> None:
+        """
+        :param address: of the peer.
+        """
+        super().__init__(*how, **more)
+        self.address = address
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0)
+        if length != 0:  # nothing here takes one, and it could be endless
+            self.channel.forceAbortClient()
+
+
+class File(Resource):
+    """A file of the page."""
+
+    isLeaf = True
+
+    def __init__(self, content: bytes, kind: str) -> None:
+        super().__init__()
+        self._content, self._kind = content, kind
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader("Content-Type", self._kind)
+        for name, value in HEADERS.items():
+            request.setHeader(name, value)
+        return self._content
+
+
+class SocketResource(Resource):
+    """Where a page opens its WebSocket."""
+
+    isLeaf = True
+
+    def __init__(self, chat: ChatFactory, origins: frozenset[str]) -> None:
+        super().__init__()
+        self._chat, self._origins = chat, origins
+
+    def render(self, request: PageRequest) -> Any:
+        factory = SocketFactory(self._chat, self._origins, request.address)
+        return WebSocketResource(factory).render(request)
+
+
+class Web(Site):
+    """Serves the page."""
+
+    def __init__(self, chat: ChatFactory, origins: Iterable[str] = ()) -> None:
+        """
+        :param origins: of other sites whose pages may come: ``https://example.org``.
+        :raises ValueError: one of these is none.
+        """
+        root = Resource()
+        here = files(__package__) / "page"
+        for path, (name, kind) in FILES.items():
+            root.putChild(path.encode(), File((here / name).read_bytes(), kind))
+        root.putChild(b"healthz", File(b"ok\n", "text/plain; charset=utf-8"))
+        allowed = frozenset(map(origin_of, origins))
+        root.putChild(b"ws", SocketResource(chat, allowed))
+        super().__init__(root, reactor=chat.clock, timeout=REQUEST_SECONDS)
+        self.displayTracebacks = False
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        channel: Any = super().buildProtocol(addr)
+        channel.requestFactory = partial(PageRequest, address=addr)
+        return channel
+
+    def log(self, request: Any) -> None:
+        """Log no request: whoever is there is logged as everybody is."""
