@@ -1,43 +1,51 @@
 """A real haproxy in front of a real chat: who is behind it is who they are."""
 
+import os
 import re
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
-from doors import make_certificate
-from real import ANYWHERE, Chat, Process, free_port, need, need_module, wait_until
+from doors import BEHIND, PROXY, make_certificate, text_header
+from real import ANYWHERE, Chat, Peer, Process, free_port, need, need_module, wait_until
 from test_handover import renew
+from test_readme import ROOT, nodes, page
 
 pytestmark = pytest.mark.real
 
-PROXY, ANN, BOB = "127.0.0.1", "127.0.0.3", "127.0.0.4"
-"""Where haproxy comes from, and people."""
+ANN, BOB, CYD, ROOT_AT = "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.9"
+"""Where people come from."""
 PASSWORD = "correct.horse"
-OPERATIONS = Path(__file__).parent.parent / "docs" / "operations.rst"
+WARNING = "> this line is not encrypted: others may read what you type"
 DEFAULTS = """
+global
+    log stdout format raw local0
+
 defaults
     mode tcp
+    log global
     timeout connect 5s
     timeout client 1h
     timeout server 1h
+    default-server source {proxy}
 """
 
 
 class Front(Process):
-    """A haproxy that listens."""
+    """A haproxy."""
 
-    def __init__(self, directory: Path, configuration: str, port: int) -> None:
+    def __init__(self, directory: Path, configuration: str, *ports: int, **environment: str):
+        """Start it, and wait until people can come.
+
+        :param ports: that it listens on.
         """
-        :param port: that it listens on.
-        """
-        self.port = port
-        file = directory / "haproxy.cfg"
+        file = directory / f"haproxy-{ports[0]}.cfg"
         file.write_text(configuration)
-        self.output = directory / "haproxy.log"
+        self.output = file.with_suffix(".log")
         with self.output.open("wb") as output:
             super().__init__(
                 subprocess.Popen(
@@ -46,8 +54,15 @@ class Front(Process):
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
+                    env={**os.environ, **environment},
                 )
             )
+        self.address = ("127.0.0.1", ports[0])
+        try:
+            wait_until(lambda: self._listens(ports), "a haproxy that listens")
+        except BaseException:
+            self.end()
+            raise
 
     def __enter__(self) -> "Front":
         return self
@@ -55,53 +70,106 @@ class Front(Process):
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    def log(self) -> str:
+        return self.output.read_text()
 
-@contextmanager
-def fronted(chat: Chat, bind: str, server: str, checked: str = "") -> Iterator[Front]:
-    """Have haproxy in front of a chat.
+    def _listens(self, ports: tuple[int, ...]) -> bool:
+        if self.popen.poll() is not None:
+            pytest.fail(f"haproxy ended: {self.log()}")
+        bound = Path("/proc/net/tcp").read_text()
+        return all(f":{port:04X} 00000000:0000 0A" in bound for port in ports)
 
-    :param bind: what it listens with, after the port.
-    :param server: the port of the chat, and how haproxy speaks to it.
-    :param checked: how it looks whether the chat is there.
-    """
-    port = free_port()
-    configuration = f"""{DEFAULTS}
+
+class Way(NamedTuple):
+    """How people come through haproxy."""
+
+    how: str
+    """It speaks to the chat."""
+    bind: str = ""
+    """What it listens with, after the port; TLS ends there if it has a certificate."""
+    is_passed_on: bool = False
+    """Whether TLS ends at the chat."""
+
+    @property
+    def is_tls(self) -> bool:
+        return self.is_passed_on or "ssl" in self.bind
+
+
+TLS = "ssl crt both.pem"
+WAYS = {
+    "version 1": Way("send-proxy"),
+    "version 2": Way("send-proxy-v2"),
+    "TLS ends at the proxy": Way("send-proxy-v2-ssl", TLS),
+    "TLS is passed on": Way("send-proxy-v2", is_passed_on=True),
+}
+
+
+def each(ways: dict[str, Any]) -> Any:
+    return pytest.mark.parametrize("way", ways.values(), ids=list(ways))
+
+
+class Town:
+    """A chat with a port for TLS and one without, for those who come through proxies at `PROXY`."""
+
+    def __init__(self, directory: Path, *options: str, warm: bool = True) -> None:
+        need("haproxy")
+        need_module("OpenSSL")
+        make_certificates(directory, "both.pem")
+        (directory / "passwords").write_text(f"root:{PASSWORD}\n")
+        self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
+        self.tls_port = free_port()
+        tls = f"ssl:{self.tls_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
+        arguments = ["--flood", "off", "--replay", "0", "--grace", "0", "--proxy-from", PROXY]
+        arguments += ["--operator", "root", "--auth", "file:passwords", *options]
+        self.chat = Chat(directory, *arguments, ports=(ANYWHERE, tls), warm=warm)
+
+    def __enter__(self) -> "Town":
+        return self
+
+    def __exit__(self, *about: Any) -> None:
+        self.chat.__exit__(*about)
+
+    def front(self, way: Way, checks: str = "", checked: str = "") -> Front:
+        """Have haproxy in front of the chat.
+
+        :param checks: that it looks whether the chat is there.
+        :param checked: how it does.
+        """
+        port = free_port()
+        target = self.tls_port if way.is_passed_on else self.chat.port
+        configuration = f"""{DEFAULTS.format(proxy=PROXY)}
 listen chat
-    bind 127.0.0.1:{port} {bind}
-    {checked}
-    server chat 127.0.0.1:{server}
+    bind 127.0.0.1:{port} {way.bind}
+{checked}
+    server chat 127.0.0.1:{target} {way.how} {checks}
 """
-    with Front(chat.directory, configuration, port) as front:
-        listening = f"0100007F:{port:04X} 00000000:0000 0A"
-        wait_until(lambda: listening in Path("/proc/net/tcp").read_text(), "haproxy to listen")
-        yield front
+        return Front(self.chat.directory, configuration, port)
+
+    def how(self, front: Front, way: Way, source: str) -> dict[str, Any]:
+        """Give what `Chat.connect` needs for someone who comes through haproxy."""
+        tls = self.context if way.is_tls else None
+        return {"address": front.address, "source": source, "tls": tls}
+
+    def operator(self) -> Peer:
+        """Have the operator come, who is behind nothing."""
+        root = self.chat.connect(source=ROOT_AT, greeted=False)
+        root.say(f"/login root {PASSWORD}")
+        while root.read() != "> you are an operator of the server. /help tells what you can do":
+            pass
+        return root
 
 
-@contextmanager
-def behind(tmp_path: Path, *options: str, ports: tuple[str, ...] = (ANYWHERE,)) -> Iterator[Chat]:
-    """Give a chat that takes this machine's 127.0.0.1 for a proxy."""
-    (tmp_path / "passwords").write_text(f"root:{PASSWORD}\n")
-    arguments = ("--flood", "off", "--proxy-from", PROXY, "--operator", "root", *options)
-    arguments += ("--auth", "file:passwords")
-    with Chat(tmp_path, *arguments, ports=ports, warm=False) as chat:
-        yield chat
+def make_certificates(directory: Path, both: str) -> None:
+    """Write those of the chat, and that of haproxy, which has the key in the same file.
+
+    :param both: the name of that.
+    """
+    make_certificate(directory)
+    parts = [(directory / name).read_bytes() for name in ("cert.pem", "key.pem")]
+    (directory / both).write_bytes(b"".join(parts))
 
 
-def enters(chat: Chat, front: Front, name: str, source: str, **how: object):
-    """Have someone enter the room through haproxy."""
-    return chat.enter(name, address=("127.0.0.1", front.port), source=source, **how)
-
-
-def operates(chat: Chat):
-    """Have the operator come, who is behind nothing."""
-    root = chat.connect(source="127.0.0.9", greeted=False)
-    root.say(f"/login root {PASSWORD}")
-    while root.read() != "> you are an operator of the server. /help tells what you can do":
-        pass
-    return root
-
-
-def address_of(root, name: str) -> str:
+def where(root: Peer, name: str) -> str:
     """Have the operator ask where someone comes from."""
     root.say(f"/whois {name}")
     while not (line := root.read()).startswith(f"> {name} is "):
@@ -109,149 +177,237 @@ def address_of(root, name: str) -> str:
     return line.rpartition(", from ")[2]
 
 
-@pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
-def test_true_addresses(tmp_path, how):
-    """Both versions of the header: people talk as ever, and are seen where they come from."""
-    with behind(tmp_path) as chat, fronted(chat, "", f"{chat.port} {how}") as front:
-        root = operates(chat)
-        ann, bob = enters(chat, front, "ann", ANN), enters(chat, front, "bob", BOB)
-        ann.expect("> bob joined the room")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    with Town(tmp_path_factory.mktemp("chat"), "--max-per-address", "0") as town:
+        yield town
+
+
+@pytest.fixture
+def town(shared: Town) -> Iterator[Town]:
+    """Give the chat that tests have in common, and see that nobody is left in it."""
+    before = len(shared.chat.log())
+    yield shared
+    shared.chat.go_home()
+    assert "Traceback" not in shared.chat.log()[before:]
+
+
+@each(WAYS)
+def test_true_addresses(town, way):
+    """People talk as ever, with those who come directly too, and are where they come from."""
+    with town.front(way) as front:
+        root = town.operator()
+        ann = town.chat.enter("ann", **town.how(front, way, ANN))
+        bob = town.chat.enter("bob", **town.how(front, way, BOB))
+        cyd = town.chat.enter("cyd", source=CYD)  # needs no header
+        ann.expect("> bob joined the room", "> cyd joined the room")
+        bob.expect("> cyd joined the room")
         ann.say("hello")
         bob.expect("> ann: hello")
-        assert (address_of(root, "ann"), address_of(root, "bob")) == (ANN, BOB)
+        cyd.expect("> ann: hello")
+        cyd.say("hi")
+        ann.expect("> cyd: hi")
+        bob.expect("> cyd: hi")
+        assert [where(root, name) for name in ("ann", "bob", "cyd")] == [ANN, BOB, CYD]
+
+
+def test_a_ban_is_for_one_address(town):
+    """It ends the connections of those who come from there, and no others of that proxy."""
+    way = WAYS["version 2"]
+    with town.front(way) as front:
+        root = town.operator()
+        ann = town.chat.enter("ann", **town.how(front, way, ANN))
+        bob = town.chat.enter("bob", **town.how(front, way, BOB))
+        ann.expect("> bob joined the room")
         root.say(f"/ban * {BOB} 10m")
         ann.expect("> bob has left the room")
-        late = chat.connect(address=("127.0.0.1", front.port), source=BOB, greeted=False)
-        late.read()
-        assert late.read().startswith("err: your address is banned")
-        enters(chat, front, "cyd", ANN)
+        assert b"banned" in bob.read_to_end()
+        late = town.chat.connect(**town.how(front, way, BOB), greeted=False)
+        assert b"err: your address is banned" in late.read_to_end()
+        ann.asks("/who", "> here: ann")
+        town.chat.enter("cyd", **town.how(front, way, ANN))
+        root.say(f"/unban * {BOB}")
+        wait_until(lambda: root.read().startswith("> you lifted"), "the end of the ban")
+        town.chat.enter("bob", **town.how(front, way, BOB))
 
 
 def test_limits_of_an_address(tmp_path):
     """They count for each who is behind the proxy, not for all of them together."""
-    with (
-        behind(tmp_path, "--max-per-address", "2") as chat,
-        fronted(chat, "", f"{chat.port} send-proxy-v2") as front,
-    ):
-        address = ("127.0.0.1", front.port)
+    way = WAYS["version 2"]
+    with Town(tmp_path, "--max-per-address", "2", warm=False) as town, town.front(way) as front:
         for _ in range(2):
-            chat.connect(address=address, source=ANN, greeted=False).read()
-        third = chat.connect(address=address, source=ANN, greeted=False)
+            town.chat.connect(**town.how(front, way, ANN), greeted=False).read()
+        third = town.chat.connect(**town.how(front, way, ANN), greeted=False)
         third.expect_end("err: there are 2 connections from your address already")
-        other = chat.connect(address=address, source=BOB, greeted=False)
+        other = town.chat.connect(**town.how(front, way, BOB), greeted=False)
         assert other.read().startswith("> welcome")
 
 
-def test_tls_that_ends_at_the_proxy(tmp_path):
-    """The proxy tells that nobody can read along."""
-    need_module("cryptography")
-    make_certificate(tmp_path)
-    both = (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
-    (tmp_path / "both.pem").write_bytes(both)
-    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    bind = f"ssl crt {tmp_path}/both.pem"
-    with (
-        behind(tmp_path) as chat,
-        fronted(chat, bind, f"{chat.port} send-proxy-v2-ssl") as front,
-    ):
-        root = operates(chat)
-        enters(chat, front, "ann", ANN, tls=context)
-        assert address_of(root, "ann") == ANN
-        assert "is_encrypted=True" in chat.log()
+TOLD = {
+    "version 1": (Way("send-proxy", "accept-proxy"), True),
+    "version 2": (Way("send-proxy-v2", "accept-proxy"), True),
+    "no TLS, and that is told": (Way("send-proxy-v2-ssl", "accept-proxy"), True),
+    "TLS ends at the proxy": (Way("send-proxy-v2-ssl", f"accept-proxy {TLS}"), False),
+    "TLS of which nothing is told": (Way("send-proxy-v2", f"accept-proxy {TLS}"), True),
+    "TLS is passed on": (Way("send-proxy-v2", "accept-proxy", is_passed_on=True), False),
+}
+"""How somebody comes from afar, and whether they are warned."""
 
 
-def test_tls_that_goes_through(tmp_path):
-    """The header comes before TLS, at a port of the chat that has a certificate of its own."""
-    need_module("OpenSSL")
-    make_certificate(tmp_path)
-    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    port = free_port()
-    tls = f"ssl:{port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
-    with (
-        behind(tmp_path, ports=(ANYWHERE, tls)) as chat,
-        fronted(chat, "", f"{port} send-proxy-v2") as front,
-    ):
-        root = operates(chat)
-        enters(chat, front, "ann", ANN, tls=context)
-        assert address_of(root, "ann") == ANN
+@each(TOLD)
+def test_who_can_read_along(town, way):
+    """Before a password, people are warned, unless they have come over TLS, as far as is known."""
+    way, is_warned = way
+    with town.front(way) as front:
+        how = town.how(front, way, "")
+        afar = town.chat.connect(**how, header=text_header(BEHIND), greeted=False)
+        afar.read()
+        afar.say("/login root")
+        lines = [afar.read()]
+        while "type the password" not in lines[-1]:
+            lines.append(afar.read())
+        assert (WARNING in lines) == is_warned
+        afar.say("wrong")
 
 
-def test_health_checks(tmp_path):
-    """The proxy looks whether the chat is there, and nobody notices."""
-    with (
-        behind(tmp_path) as chat,
-        fronted(
-            chat,
-            "",
-            f"{chat.port} send-proxy-v2 check inter 20ms",
-            "option tcp-check\n    timeout check 3s\n    tcp-check connect send-proxy\n"
-            "    tcp-check expect string welcome\n"
-            "    tcp-check send /quit\\r\\n",
-        ) as front,
-    ):
-        ann = enters(chat, front, "ann", ANN)
-        checks = chat.log().count("connected: IPv4Address")
-        chat.wait_for_log("connected: IPv4Address", checks + 5)
+GREETING = """
+    option tcp-check
+    tcp-check connect send-proxy
+    tcp-check expect string welcome
+    tcp-check send /quit\\r\\n
+"""
+CHECKS = {
+    "of a connection": (WAYS["version 1"], "check", ""),
+    "of a connection, version 2": (WAYS["version 2"], "check check-send-proxy", ""),
+    "without a header": (WAYS["version 2"], "check port {port}", ""),
+    "of the greeting": (WAYS["version 2"], "check", GREETING),
+    "of a port for TLS": (WAYS["TLS is passed on"], "check check-send-proxy", ""),
+    "of TLS": (WAYS["TLS is passed on"], "check check-send-proxy check-ssl verify none", ""),
+}
+
+
+@each(CHECKS)
+def test_health_checks(town, way):
+    """The proxy looks whether the chat is there, and no person notices; the log has no warning."""
+    way, checks, checked = way
+    before = len(town.chat.log())
+    came = f"connected: IPv4Address(type='TCP', host='{PROXY}'"
+    checks = f"{checks.format(port=town.chat.port)} inter 20ms"
+    with town.front(way, checks, f"    option log-health-checks\n{checked}") as front:
+        ann = town.chat.enter("ann", **town.how(front, way, ANN))
+        wait_until(lambda: "Health check for server chat/chat succeeded" in front.log(), "a check")
+        if "port" not in checks:
+            wait_until(lambda: town.chat.log()[before:].count(came) >= 5, "checks")
         ann.asks("/who", "> here: ann")
-        assert "closed a connection" not in chat.log()
-        assert "Traceback" not in chat.log()
+        assert " failed" not in front.log()
+    logged = town.chat.log()[before:]
+    assert "#warn" not in logged
+    assert "#error" not in logged
+    assert "port" not in checks or came not in logged
 
 
-def test_a_proxy_without_a_header(tmp_path):
-    """What it lets through without one is closed, and the log says so."""
-    with behind(tmp_path) as chat, fronted(chat, "", f"{chat.port}") as front:
-        peer = chat.connect(address=("127.0.0.1", front.port), source=ANN, greeted=False)
+def test_a_proxy_without_a_header(town):
+    """What it lets through without one is closed, and the log says so; others stay."""
+    ann = town.chat.enter("ann", source=ANN)
+    with town.front(Way("")) as front:
+        peer = town.chat.connect(address=front.address, source=BOB, greeted=False)
         peer.say("hello")
         assert peer.read_to_end() == b""
-        chat.wait_for_log("it does not begin with a PROXY header")
+        town.chat.wait_for_log("it does not begin with a PROXY header")
+    ann.asks("/who", "> here: ann")
 
 
 def test_a_restart_behind_a_proxy(tmp_path):
-    """Nobody is disconnected by new code, and where they come from is known after it."""
-    with behind(tmp_path) as chat, fronted(chat, "", f"{chat.port} send-proxy-v2") as front:
-        ann, bob = enters(chat, front, "ann", ANN), enters(chat, front, "bob", BOB)
-        ann.expect("> bob joined the room")
-        renew(chat)
+    """New code disconnects nobody whose TLS ends at the proxy, and where they are is known on."""
+    ways = [WAYS[name] for name in ("version 1", "version 2", "TLS ends at the proxy")]
+    places = {"ann": ANN, "bob": BOB, "cyd": CYD}
+    with Town(tmp_path, warm=False) as town, ExitStack() as stack:
+        fronts = [stack.enter_context(town.front(way)) for way in ways]
+        ann, bob, cyd = (
+            town.chat.enter(name, **town.how(front, way, source))
+            for front, way, (name, source) in zip(fronts, ways, places.items(), strict=True)
+        )
+        ann.expect("> bob joined the room", "> cyd joined the room")
+        bob.expect("> cyd joined the room")
+        renew(town.chat)
         ann.say("hello")
         bob.expect("> ann: hello")
-        root = operates(chat)
-        assert address_of(root, "ann") == ANN
-        enters(chat, front, "cyd", ANN)
+        cyd.say("hi")
+        cyd.expect("> ann: hello")
+        ann.expect("> cyd: hi")
+        root = town.operator()
+        assert {name: where(root, name) for name in places} == places
+        dan = town.chat.enter("dan", **town.how(fronts[1], ways[1], ANN))
+        assert where(root, "dan") == ANN
+        dan.say("/quit")
 
 
-def test_the_configuration_that_is_documented(tmp_path):
-    """It works as it stands there, but for ports and files."""
-    need_module("cryptography")
-    make_certificate(tmp_path)
-    both = (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
-    (tmp_path / "chat.pem").write_bytes(both)
-    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    text = OPERATIONS.read_text("utf-8")
-    configuration = "".join(
-        line[4:] + "\n"
-        for line in text.partition("# haproxy.cfg\n")[2].partition("\n\n\n")[0].split("\n")
-        if line.startswith("    ") or not line
-    ).partition("\nand ")[0]
-    command = re.search(r"twistd -n tcpchat (--port .*--proxy-from .*)\n", text)[1].split()
-    secure, plain = free_port(), free_port()
-    command = [one.replace("8888", "0") for one in command]
-    with Chat(tmp_path, *command[2:], ports=(command[1],), warm=False) as chat:
-        for old, new in (
-            ("/etc/haproxy/chat.pem", f"{tmp_path}/chat.pem"),
-            (":6697 ", f"127.0.0.1:{secure} "),
-            (":23\n", f"127.0.0.1:{plain}\n"),
-            ("127.0.0.1:8888", f"127.0.0.1:{chat.port}"),
-        ):
-            assert old in configuration, old
-            configuration = configuration.replace(old, new)
-        with Front(tmp_path, configuration, secure):
-            listening = f"0100007F:{plain:04X} 00000000:0000 0A"
-            wait_until(lambda: listening in Path("/proc/net/tcp").read_text(), "haproxy to listen")
-            ann = chat.enter("ann", address=("127.0.0.1", secure), source=ANN, tls=context)
-            bob = chat.enter("bob", address=("127.0.0.1", plain), source=BOB)
-            ann.expect("> bob joined the room")
-            bob.say("hello")
-            ann.expect("> bob: hello")
-            chat.wait_for_log(f"BehindProxy(host='{ANN}'")
-            chat.wait_for_log("connected: IPv4Address")  # haproxy, which looks how it is
-            assert "closed a connection" not in chat.log()
+# What is written down
+
+
+class Documented(NamedTuple):
+    """A way to have a proxy, as the page on operations tells it."""
+
+    options: list[str]
+    port: str
+    configuration: str
+
+
+def documented() -> list[Documented]:
+    """Give the ways, in order: each is a line that starts the chat, and what haproxy is given.
+
+    The last of them stands on the first: it has only what is other.
+    """
+    [section] = [
+        section
+        for section in page("docs/operations.rst").findall(nodes.section)
+        if section[0].astext() == "Behind a proxy"
+    ]
+    blocks = [block.astext() for block in section.findall(nodes.literal_block)]
+    found = []
+    for line, text in zip(blocks[::2], blocks[1::2], strict=True):
+        assert line.startswith("twistd -n tcpchat --port ")
+        port, *options = line.split()[4:]
+        found.append(Documented(options, port, text + "\n"))
+    first, second = found
+    defaults = first.configuration.partition("listen ")[0]
+    assert "defaults\n" in defaults
+    return [first, second._replace(configuration=defaults + second.configuration)]
+
+
+@contextmanager
+def as_documented(directory: Path, way: Documented, **moved: str) -> Iterator[tuple[Chat, Front]]:
+    """Have the chat and haproxy run as it stands there, but for the numbers of ports and files."""
+    (number,) = re.findall(r"^\w+:(\d+):", way.port)
+    port = free_port()
+    assert f" 127.0.0.1:{number} " in way.configuration
+    configuration = way.configuration.replace(f"127.0.0.1:{number}", f"127.0.0.1:{port}")
+    ports = []
+    for old in re.findall(r"^ +bind :(\d+)", configuration, re.MULTILINE):
+        ports.append(free_port())
+        configuration = re.sub(rf"bind :{old}\b", f"bind 127.0.0.1:{ports[-1]}", configuration)
+    for old, new in moved.items():
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    listens = way.port.replace(f":{number}:", f":{port}:")
+    bare = () if listens.startswith("tcp:") else (ANYWHERE,)
+    with Chat(directory, *way.options, ports=(*bare, listens), warm=False) as chat:
+        with Front(directory, configuration, *ports) as front:
+            yield chat, front
+            assert "[WARNING]" not in front.log()
+        assert "#warn" not in chat.log()
+
+
+def talk(chat: Chat, ann: dict[str, Any], bob: dict[str, Any]) -> None:
+    """Have two come and talk, and see in the log where the chat takes them to be."""
+    ann_, bob_ = (
+        chat.enter(name, source=source, **how)
+        for name, source, how in (("ann", ANN, ann), ("bob", BOB, bob))
+    )
+    ann_.expect("> bob joined the room")
+    bob_.say("hello")
+    ann_.expect("> bob: hello")
+    for source in (ANN, BOB):
+        chat.wait_for_log(f"connected: BehindProxy(host='{source}'")
+
+

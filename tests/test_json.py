@@ -324,21 +324,26 @@ def test_no_past_unless_it_is_asked_for(house):
     assert replay["lines"] == []  # it was asked for once
 
 
-def test_more_was_said_than_is_shown(house):
-    """Then it is told that there is a gap."""
+@pytest.mark.parametrize(("missed", "has_gap"), [(199, False), (200, False), (201, True)])
+@pytest.mark.parametrize("from_the_beginning", [False, True])
+def test_more_was_said_than_is_shown(house, missed, has_gap, from_the_beginning):
+    """Then it is told that there is a gap, and only then."""
     ann = house.enters("ann")
-    ann.types("first")
-    bot = program(house, "/join tea")
-    ann.types("second")
-    last = bot.hears()[-1]["id"]
-    bot.hangs_up()
-    for number in range(250):
+    last = 0
+    if not from_the_beginning:
+        bot = program(house, "/join tea")
+        ann.types("before")
+        last = bot.hears()[-1]["id"]
+        bot.hangs_up()
+    for number in range(missed):
         ann.types(str(number))
     again = Program(house)
     heard = again.asks({"line": "/join tea", "after": last})
     replay = next(one for one in heard if one["type"] == "replay")
-    assert [line["text"] for line in replay["lines"]] == [str(number) for number in range(50, 250)]
-    assert replay["gap"] is True
+    shown = [line["text"] for line in replay["lines"]]
+    assert shown == [str(number) for number in range(missed - len(shown), missed)]
+    assert len(shown) == min(missed, 200)
+    assert replay["gap"] is has_gap
 
 
 def test_what_is_asked_of_a_program(house):

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import struct
+from contextlib import suppress
 from typing import Any
 
 from real import SECONDS, Program
@@ -100,6 +101,8 @@ class Page(Program):
         elif opcode == CLOSE:
             self.code = struct.unpack("!H", payload[:2])[0] if payload else 1005
             self.reason = payload[2:].decode()
+            with suppress(OSError):
+                self.sock.sendall(frame(payload[:2], CLOSE))
         return True
 
     def _frame(self) -> tuple[int, bytes] | None:

@@ -31,23 +31,21 @@ async def welcome_back(session: "Session", begin: int, words: str) -> None:
 
 async def _missed(session: "Session", room: int, seen: int, begin: int) -> list[Shown]:
     try:
-        lines = await session.rooms.store.history(room, REPLAYED_AT_MOST)
+        lines = await session.rooms.store.history(room, REPLAYED_AT_MOST + 1)
     except ChatError as refused:
         return [Notice(str(refused))]
     except Exception as error:  # or the room would never be shown again
         session.rooms.trouble(error)
         return [Notice("what was said meanwhile cannot be read now")]
-    missed = session.heeded(
-        line
-        for line in lines
-        if seen < line.id < begin and line.who.identity != session.who.identity
-    )
-    return _told(missed, session.absence, session.rooms.clock())
+    since = [line for line in lines if seen < line.id < begin]
+    has_gap = len(since) > REPLAYED_AT_MOST
+    others = (line for line in since if line.who.identity != session.who.identity)
+    missed = session.heeded(others)[-REPLAYED_AT_MOST:]
+    return _told(missed, has_gap, session.absence, session.rooms.clock())
 
 
-def _told(missed: list[Line], gone: Gone | None, now: float) -> list[Shown]:
+def _told(missed: list[Line], has_gap: bool, gone: Gone | None, now: float) -> list[Shown]:
     """Give what was missed, and how much that is; nothing more if it was but a moment."""
-    has_gap = len(missed) == REPLAYED_AT_MOST
     if gone is None:
         return [Replay(missed, has_gap)] if missed else []
     span = in_words(now - gone.time)

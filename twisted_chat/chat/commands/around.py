@@ -62,18 +62,16 @@ async def _past(session: "Session", room: int, before: int, after: int | None) -
     """
     most = REPLAYED_AT_MOST
     if after is None:
-        after = 0
         most = 0 if session.person.origin.is_bot else session.rooms.limits.replay
     try:
-        lines = await session.rooms.store.history(room, most)
+        lines = await session.rooms.store.history(room, most + (after is not None))
     except ChatError as refused:
         return Notice(str(refused))
     except Exception as error:  # or the room would never be shown
         session.rooms.trouble(error)
         return Notice("what was said before cannot be read now")
-    missed = [line for line in lines if after < line.id < before]
-    has_gap = after > 0 and len(missed) == most
-    return Replay(session.heeded(missed), has_gap)
+    missed = [line for line in lines if (after or 0) < line.id < before]
+    return Replay(session.heeded(missed[-most:] if most else []), len(missed) > most)
 
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
