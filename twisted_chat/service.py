@@ -101,17 +101,17 @@ class ChatService(MultiService):
         self._ticking.clock = reactor
         self._watching = LoopingCall(self._watch_certificates)
         self._watching.clock = reactor
-        doors: list[tuple[Any, Iterable[str]]] = [
-            (self.factory, ports),
-            (Door(self.factory, JsonProtocol), json),
+        doors: list[tuple[str, Any, Iterable[str]]] = [
+            ("port", self.factory, ports),
+            ("json", Door(self.factory, JsonProtocol), json),
         ]
         if web := list(web):
             from twisted_chat.doors.web import Web  # noqa: PLC0415  # it is an extra
 
-            doors.append((Web(self.factory, web_origins), web))
+            doors.append(("web", Web(self.factory, web_origins), web))
         self.listeners: Sequence[Listener] = [
-            Listener(reactor, description, factory, proxies)
-            for factory, descriptions in doors
+            Listener(reactor, description, factory, proxies, door)
+            for door, factory, descriptions in doors
             for description in descriptions
         ]
         for listener in self.listeners:

@@ -141,7 +141,7 @@ class ChatProcess(ChatService):
                 super().privilegedStartService()
             except (CannotListenError, ValueError) as error:
                 failed = next(one for one in self.listeners if one.port is None)
-                self._fail_to_start(_port_words(error, self._option_of(failed.description)))
+                self._fail_to_start(_port_words(error, failed.door))
 
     def startService(self) -> None:
         if log := heir.log_file(self._twistd, self._options.directory):
@@ -157,10 +157,6 @@ class ChatProcess(ChatService):
                 self._inheritance.accept()
         self.move_in()
         self._reactor.callWhenRunning(self._begin)
-
-    def _option_of(self, description: str) -> str:
-        """Give the option that has told of a port."""
-        return next(option for option in DOORS if description in self._options[option])
 
     @contextmanager
     def _inheriting(self) -> Iterator[None]:
@@ -178,7 +174,7 @@ class ChatProcess(ChatService):
             signal.signal(number, self._on_signal)
         heir.let_signals_in()
         for listener in self.listeners:
-            words = HOW_TO_REACH.get(self._option_of(listener.description))
+            words = HOW_TO_REACH.get(listener.door)
             if listener.port and words and listener.description.startswith("tcp:"):
                 self.log.info(words, host=listener.port.getHost())
         self._notifier.ready()

@@ -24,12 +24,19 @@ class Listener(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, description: str, factory: Factory, proxies: Sequence[Network] = ()
+        self,
+        reactor: Any,
+        description: str,
+        factory: Factory,
+        proxies: Sequence[Network] = (),
+        door: str = "port",
     ) -> None:
         """
         :param description: a Twisted server endpoint string.
         :param proxies: where proxies are, which tell who is behind them.
+        :param door: the name of the option that asks for such ports.
         """
+        self.door = door
         self._reactor = reactor
         self.description = description
         self._factory = factory

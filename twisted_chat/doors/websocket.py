@@ -177,6 +177,7 @@ class SocketFactory(WebSocketServerFactory):
         self.protocol = cast("Any", Socket)
         self.chat, self.origins, self.address = chat, origins, address
         self.setProtocolOptions(
+            webStatus=False,
             maxFramePayloadSize=MESSAGE_BYTES,
             maxMessagePayloadSize=MESSAGE_BYTES,
             autoPingInterval=PING_SECONDS,
