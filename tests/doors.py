@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from frames import Page
 from real import ANYWHERE, Chat, Program, free_port, need_module
-from websocket import Page
 
 SENDQ = 200_000
 

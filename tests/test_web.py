@@ -9,8 +9,8 @@ from http.client import HTTPConnection
 
 import pytest
 from doors import DOORS, Doors
+from frames import BINARY, CLOSE, PING, PONG, TEXT, Page, frame, request
 from real import ANYWHERE, SECONDS, Chat, need_module, wait_until
-from websocket import BINARY, CLOSE, PING, PONG, TEXT, Page, frame, request
 
 from twisted_chat.doors.weborigin import is_allowed, origin_of
 

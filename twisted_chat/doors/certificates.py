@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import interfaces
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
+from zope.interface import classImplements
 
 
 class _Context:
@@ -19,6 +21,10 @@ class _Context:
     def getContext(self) -> Any:
         """Give the context of the certificate as it is now; asked for each connection."""
         return self.current.getContext()
+
+
+if found := getattr(interfaces, "IOpenSSLContextFactory", None):  # newer than what we need
+    classImplements(_Context, found)  # type: ignore[misc]
 
 
 class _Factory(Factory):

@@ -40,7 +40,7 @@ export class View {
 
   line(kind, { time, who, text, own = false }) {
     const stays = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
-    const line = make("li", own ? `${kind} own` : kind);
+    const line = make("p", own ? `${kind} own` : kind);
     const date = new Date((time ?? Date.now() / 1000) * 1000);
     const shown = make("time", "", date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
     shown.dateTime = date.toISOString();
@@ -64,7 +64,7 @@ export class View {
 
   mark() {
     this.log.querySelector(".new")?.remove();
-    this.log.append(make("li", "new", "new"));
+    this.log.append(make("p", "new", "new"));
   }
 
   seen() {
