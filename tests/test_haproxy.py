@@ -353,7 +353,7 @@ def documented() -> list[str]:
         for section in page("docs/operations.rst").findall(nodes.section)
         if section[0].astext() == "Behind a proxy"
     ]
-    return [block.astext() for block in section.findall(nodes.literal_block)]
+    return [block.astext() for block in section.children if isinstance(block, nodes.literal_block)]
 
 
 def replaced(text: str, changes: dict[str, object]) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -10,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real import ANYWHERE, Chat, need, need_module, wait_until
+from doors import make_certificate
+from real import ANYWHERE, Chat, free_port, need, need_module, wait_until
 
 pytestmark = pytest.mark.real
 
+ARGUMENTS = (
+    "headless=new",
+    "no-sandbox",
+    "disable-dev-shm-usage",
+    "disable-gpu",
+    "ignore-certificate-errors",
+)
 WIDE, NARROW = (1000, 700), (500, 800)
 PICTURES = os.environ.get("TCPCHAT_PICTURES")
 """A folder in which pictures of the page are left, if one is named."""
@@ -26,7 +35,13 @@ class Browser:
         webdriver = need_module("selenium.webdriver")
         options = webdriver.ChromeOptions()
         options.binary_location = need("chromium")
-        for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu"):
+        for argument in (
+            "headless=new",
+            "no-sandbox",
+            "disable-dev-shm-usage",
+            "disable-gpu",
+            "ignore-certificate-errors",
+        ):
             options.add_argument(f"--{argument}")
         options.add_argument("--window-size={},{}".format(*size))
         if dark:
@@ -83,9 +98,9 @@ class Browser:
 class Site:
     """A chat with a page, and browsers that show it."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, web: str = ANYWHERE) -> None:
         need("chromium"), need("chromedriver")
-        self.chat = Chat(directory, "--flood", "off", "--web", ANYWHERE, *options, warm=False)
+        self.chat = Chat(directory, "--flood", "off", "--web", web, *options, warm=False)
         self.chat.wait_for_log("browsers reach it at")
         self.port = int(self.chat.log().rpartition("http://localhost:")[2].split("/")[0])
         self.browsers: list[Browser] = []
@@ -98,12 +113,13 @@ class Site:
             browser.driver.quit()
         self.chat.__exit__(*error)
 
-    def browser(self, *how: Any, port: int = 0, **more: Any) -> Browser:
+    def browser(self, *how: Any, url: str = "", **more: Any) -> Browser:
         """Have a browser show the page.
 
-        :param port: where it is; that of the chat, if left out.
+        :param url: where it is; at the chat itself, if left out.
         """
-        self.browsers.append(Browser(f"http://127.0.0.1:{port or self.port}/", *how, **more))
+        url = url or f"http://127.0.0.1:{self.port}/"
+        self.browsers.append(Browser(url, *how, **more))
         return self.browsers[-1]
 
 
@@ -259,7 +275,7 @@ def test_cut_off_and_back(site):
     """Who was cut off comes back alone, and sees what was said meanwhile, once."""
     ann = site.chat.enter("ann")
     with closing(Cable(site.port)) as cable:
-        bob = site.browser(port=cable.port).enters("bob")
+        bob = site.browser(url=f"http://127.0.0.1:{cable.port}/").enters("bob")
         ann.expect("> bob joined the room")
         ann.say("before")
         bob.waits_for("before")
@@ -337,6 +353,35 @@ def test_a_lost_server(tmp_path):
             ann.say("/join tea")
             while "bob" not in ann.read():
                 pass
+
+
+def test_under_a_path_with_tls(tmp_path):
+    """The page works behind a proxy, as the documentation has it, and with its true address."""
+    make_certificate(tmp_path)
+    both = (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
+    (tmp_path / "chat.pem").write_bytes(both)
+    text = (Path(__file__).parent.parent / "docs" / "operations.rst").read_text("utf-8")
+    configuration = text.partition("# haproxy-web.cfg")[2].partition("\nwith ")[0]
+    configuration = "\n".join(line[4:] for line in configuration.split("\n"))
+    port = free_port()
+    with Site(tmp_path, "--proxy-from", "127.0.0.1", web="tcp:0:interface=127.0.0.2") as site:
+        for old, new in (
+            (":443 ", f"127.0.0.1:{port} "),
+            ("/etc/haproxy/chat.pem", f"{tmp_path}/chat.pem"),
+            ("127.0.0.1:8080", f"127.0.0.2:{site.port}"),
+        ):
+            assert old in configuration
+            configuration = configuration.replace(old, new)
+        (tmp_path / "haproxy.cfg").write_text(configuration)
+        with subprocess.Popen([need("haproxy"), "-f", str(tmp_path / "haproxy.cfg")]) as front:
+            try:
+                bob = site.browser(url=f"https://127.0.0.1:{port}/chat/").enters("bob")
+                bob.says("hello")
+                bob.waits_for("hello")
+                assert bob.wrong() == []
+                assert "is_encrypted=True" in site.chat.log()
+            finally:
+                front.terminate()
 
 
 def test_unread(site):

@@ -83,7 +83,7 @@ def test_options():
     real["--port"] = options["port"][0].removeprefix("tcp:")
     real["--state"] = STATE  # which is relative to a directory that is not known yet
     real["--auth"] = "own accounts"
-    real |= dict.fromkeys(("--json", "--proxy-from", "--operator"))
+    real |= dict.fromkeys(("--json", "--web", "--web-origin", "--proxy-from", "--operator"))
     real |= {f"--{name}": "off" for name, *_ in options.optFlags}
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):

@@ -281,6 +281,12 @@ def test_a_node_has_no_file(capfd):
     [
         ("port", PORT, ["", "x", "-1", "65536", "8888.5", "1 2", "9" * 5000]),
         ("json", PORT, ["", "x", "-1", "65536"]),
+        ("web", PORT, ["", "x", "-1", "65536"]),
+        (
+            "web-origin",
+            "takes an origin such as https://example.org",
+            ["", "*", "example.org", "https://example.org/chat", "null"],
+        ),
         (
             "proxy-from",
             "takes an address or a network such as 10.0.0.0/8",
@@ -351,6 +357,8 @@ def test_every_option_is_explained(capfd):
     for option in (
         "port",
         "json",
+        "web",
+        "web-origin",
         "proxy-from",
         "state",
         "motd",
@@ -377,6 +385,13 @@ def test_further_doors_and_proxies_are_repeatable():
     options = parse("--proxy-from", "10.0.0.0/8", "--proxy-from", "::1")
     assert options["proxy-from"] == ["10.0.0.0/8", "::1/128"]
     assert parse()["json"] == parse()["proxy-from"] == []
+
+
+def test_a_page_takes_an_extra(capfd, monkeypatch):
+    """Without it one line tells which, before anything is started."""
+    monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
+    line = refusal(capfd, "--web", "8080")
+    assert line == "tcpchat: --web 8080: takes what pip install 'twisted-chat[web]' installs"
 
 
 def test_operators_are_repeatable():

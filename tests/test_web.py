@@ -325,3 +325,26 @@ def test_what_is_shown_is_text_and_json(doors):
         message = bob.hear()
         assert message["text"] == text
         assert json.dumps(message)
+
+
+@pytest.mark.long
+def test_a_thousand_pages(doors, capsys):
+    """All are in one room, and hear a line; each takes little memory."""
+    ann = doors.chat.enter("ann")
+    before = doors.chat.peak_memory()
+    pages = []
+    for number in range(1000):
+        pages.append(page(doors))
+        pages[-1].say(f"/nick n{number}", "/join tea")
+        while pages[-1].hear()["type"] != "listing":
+            pass
+    each = (doors.chat.peak_memory() - before) / 1000
+    assert each < 100_000
+    while ann.read() != "> n999 joined the room":
+        pass
+    ann.say("hello")
+    for one in pages:
+        while one.hear().get("text") != "hello":
+            pass
+    with capsys.disabled():
+        print(f" [{each / 1000:.0f} kB for each of 1,000 pages]", end="")  # noqa: T201
