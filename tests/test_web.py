@@ -11,6 +11,7 @@ import pytest
 from doors import DOORS, Doors
 from frames import BINARY, CLOSE, PING, PONG, TEXT, Page, frame, request
 from real import ANYWHERE, SECONDS, Chat, need_module, wait_until
+from test_hostile_doors import Asker, latency, tell
 
 from twisted_chat.doors.weborigin import is_allowed, origin_of
 
@@ -283,6 +284,28 @@ def test_what_no_page_sends(doors, kind):
     assert chat.peak_memory() - memory < 8 * MEGABYTE
     is_alive(doors)
     assert "Traceback" not in chat.log()
+
+
+def test_the_others_are_answered_meanwhile(doors, capsys):
+    """However many pages send what none does, and come again, people at telnet notice little."""
+    ann = Asker(doors.chat.connect())
+    ann.peer.asks("/join tea", "> welcome to tea", "> here: anonymous")
+    for data in WRONG.values():
+        for _ in range(5):
+            eve = page(doors)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                eve.sock.sendall(data)
+            ann.ask()
+            eve.close()
+    stuck = [page(doors) for _ in range(20)]  # who never read
+    for eve in stuck:
+        eve.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    for _ in range(20):
+        for eve in stuck:
+            with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+                eve.say("/help")
+        ann.ask()
+    tell(capsys, latency(ann.seconds))
 
 
 def test_a_page_is_held_to_the_limits(tmp_path):
