@@ -129,13 +129,26 @@ def test_coming_back(house):
     assert house.comes().asks("/who tea") == ["> in tea: bob (gone 0 s)"]
 
 
-@pytest.mark.parametrize(("line", "code"), [("/quit", 1000)])
-def test_an_end_has_a_code(house, line, code):
-    """So a page knows whether it is to come back."""
+def test_whoever_quits_does_not_come_back(house):
+    """The code of the end says so."""
     bob = enters(house)
-    bob.says({"line": line})
+    bob.says({"line": "/quit"})
     assert bob.hears()[-1]["text"] == "sad to see you go =("
-    assert bob.code == code
+    assert bob.code == 1000
+
+
+def test_whoever_is_banned_does_not_come_back(house):
+    """The code of the end says so; being kicked out of a room ends nothing."""
+    bob, root = enters(house), house.comes("/nick root", "/register correct.horse", "/join den")
+    house.rooms.operators.appoint(["root"])
+    house.rooms.empower()
+    root.types("/join tea", "/kick bob")
+    *_, told, you = bob.hears()
+    assert (told["text"], you["room"]) == ("you were kicked out of tea by root", None)
+    assert bob.code == 0
+    root.types("/ban * bob")
+    assert bob.hears()[-1]["text"].startswith("you are banned")
+    assert bob.code == 4002
 
 
 def test_the_server_goes(house):
