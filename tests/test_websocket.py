@@ -137,6 +137,15 @@ def test_whoever_quits_does_not_come_back(house):
     assert bob.code == 1000
 
 
+def test_whoever_is_silent_does_not_come_back():
+    """Or the limit of silence would be none."""
+    house = House(idle_timeout=60)
+    bob = enters(house)
+    house.passes(61)
+    assert bob.hears()[-1]["text"] == "you have been silent for too long. goodbye"
+    assert bob.code == 1000
+
+
 def test_whoever_is_banned_does_not_come_back(house):
     """The code of the end says so; being kicked out of a room ends nothing."""
     bob, root = enters(house), house.comes("/nick root", "/register correct.horse", "/join den")

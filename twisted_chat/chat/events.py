@@ -50,7 +50,7 @@ class Ending(Enum):
     """Why a connection ends; whoever comes back by themselves wants to know."""
 
     OVER = "it is over, and another one may begin"
-    QUIT = "they wanted to go"
+    QUIT = "they wanted to go, or were silent for too long"
     ELSEWHERE = "they go on in another one"
     BANNED = "they are not wanted"
 

@@ -283,7 +283,7 @@ class ChatProtocol(HeldLines):
         if self._session and not self._session.ended:
             self._session.show(Refusal(why))
             self._session.end()
-            self.close(why)
+            self.close(why, Ending.QUIT)
 
     def _overflowed(self) -> bytes:
         """Leave the chat, as a reader who is too slow; give the last words."""
