@@ -33,8 +33,13 @@ class Line(StringTransport):
 class Browser:
     """Someone at the other end."""
 
+    all: list["Browser"]
+    """Those of this test."""
+    is_gone = False
+
     def __init__(self, house, hello=None, **headers):
         self.house = house
+        self.all.append(self)
         self.line = Line(None, ADDRESS)
         self.line.protocol = Web(house.factory, ["https://friend.example"]).buildProtocol(ADDRESS)
         self.line.protocol.makeConnection(self.line)
@@ -73,8 +78,19 @@ class Browser:
         return found
 
     def breaks(self):
+        self.is_gone = True
         self.line.protocol.connectionLost(Failure(ConnectionDone()))
         self.house.clock.turn()
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays():
+    """Have all connections end with the test: the library's timers are those of the process."""
+    Browser.all = []
+    yield
+    for browser in Browser.all:
+        if not browser.is_gone:
+            browser.breaks()
 
 
 @pytest.fixture
