@@ -4,14 +4,13 @@ import json
 
 import pytest
 from frames import BINARY, CLOSE, PING, PONG, frame, request
-from real import need_module
 from test_tcp import House
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-need_module("autobahn")
+pytest.importorskip("autobahn")
 from twisted_chat.doors.web import Web  # noqa: E402
 
 KEY = "k" * 43
