@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 pytest.importorskip("autobahn")
-from twisted_chat.doors.web import Web  # noqa: E402
+from twisted_chat.doors.web import Web
 
 KEY = "k" * 43
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 1234)
