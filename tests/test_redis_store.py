@@ -779,6 +779,19 @@ async def test_another_process_goes_on(server, is_there):
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_ends_while_it_becomes_the_scribe(server):
+    """It is none when it has ended: another one need not wait."""
+    async with cluster(server, "one") as nodes:
+        one = nodes.all[0]
+        await nodes.chosen("one")
+        server.ask("DEL", "tcpchat:scribe")
+        one.store._scribe.is_scribe = False
+        one.store._scribe._look_soon()
+        await one.store.release()
+        assert nodes.scribe() is None
+
+
+@pytest_twisted.ensureDeferred
 async def test_it_goes_on_after_all(server):
     """If the other process does not take over, this one writes again."""
     async with cluster(server, "one") as nodes:

@@ -114,6 +114,8 @@ class Scribe:
     async def stop(self, seconds: float) -> None:
         """Write what waits, if it is our turn and does not take longer; let another go on."""
         end = self._reactor.seconds() + seconds
+        while self._is_looking and self._reactor.seconds() < end:  # which may make us the scribe
+            await deferLater(self._reactor, GATHER_SECONDS)
         if self._pending and self._looks.running and self._link.is_up:
             await self._look_round()  # it may be our turn by now
         if self._looks.running:
