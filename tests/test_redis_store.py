@@ -785,9 +785,12 @@ async def test_who_ends_while_it_becomes_the_scribe(server):
         one = nodes.all[0]
         await nodes.chosen("one")
         server.ask("DEL", "tcpchat:scribe")
-        one.store._scribe.is_scribe = False
-        one.store._scribe._look_soon()
-        await one.store.release()
+        scribe = one.store._scribe
+        await until(lambda: not scribe._is_looking, "the end of a look")
+        scribe.is_scribe = False
+        scribe._look_soon()
+        await scribe.stop(1.0)
+        await until(lambda: not scribe._is_looking, "the end of a look")
         assert nodes.scribe() is None
 
 
