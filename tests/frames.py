@@ -56,7 +56,7 @@ class Page(Program):
         self._raw = b""
         self.code = 0
         """Of the close frame that has come."""
-        self.pongs = 0
+        self.pings = 0
         self.sock.sendall(request(sock.getpeername()[1]))
         self.status = self._head()
         if self.status == 101:
@@ -96,8 +96,8 @@ class Page(Program):
         opcode, payload = found
         if opcode == TEXT:
             self._bytes += payload
-        elif opcode == PONG:
-            self.pongs += 1
+        elif opcode == PING:  # which is not answered
+            self.pings += 1
         elif opcode == CLOSE:
             self.code = struct.unpack("!H", payload[:2])[0] if payload else 1005
             self.reason = payload[2:].decode()

@@ -6,9 +6,10 @@ from real import need_module
 from twisted.internet import endpoints
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
-from twisted.internet.testing import MemoryReactor
+from twisted.internet.testing import MemoryReactor, MemoryReactorClock
 from twisted.logger import globalLogPublisher
 
+from twisted_chat import ChatService
 from twisted_chat.doors.certificates import Renewing, stamp
 from twisted_chat.doors.listener import Listener
 
@@ -171,3 +172,18 @@ def test_the_files_of_an_endpoint(tmp_path):
     found = stamp(f"ssl:8443:privateKey={tmp_path}/key.pem:certKey={tmp_path}/none.pem")
     assert [name for name, *_ in found] == [f"{tmp_path}/key.pem"]
     assert stamp("tcp:8888:interface=127.0.0.1") == []
+
+
+def test_a_chat_looks_after_its_certificates(tmp_path, logged):
+    """Nobody has to tell it: a minute after a renewal the new one is served."""
+    need_module("OpenSSL")
+    make_certificate(tmp_path)
+    reactor = MemoryReactorClock()
+    port = f"ssl:0:privateKey={tmp_path}/key.pem:certKey={tmp_path}/cert.pem"
+    ChatService(reactor, [port]).startService()
+    before = served(reactor)
+    make_certificate(tmp_path)
+    reactor.advance(59)
+    assert served(reactor) is before
+    reactor.advance(1)
+    assert served(reactor) is not before

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -162,6 +163,16 @@ def test_the_page_of_another_site(doors, origin, status):
     with socket.create_connection(("127.0.0.1", doors.web_port), SECONDS) as sock:
         sock.sendall(request(doors.web_port, Origin=origin.format(doors.web_port)))
         assert sock.recv(1 << 16).split()[1] == str(status).encode()
+
+
+def test_nothing_is_compressed(doors):
+    """Whatever a browser offers: a few bytes from it could become many here."""
+    with socket.create_connection(("127.0.0.1", doors.web_port), SECONDS) as sock:
+        offer = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}
+        sock.sendall(request(doors.web_port, **offer))
+        answer = sock.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 101")
+    assert b"extensions" not in answer.lower()
 
 
 # A connection
@@ -371,3 +382,14 @@ def test_a_thousand_pages(doors, capsys):
             pass
     with capsys.disabled():
         print(f" [{each / 1000:.0f} kB for each of 1,000 pages]", end="")  # noqa: T201
+
+
+@pytest.mark.long
+def test_a_silent_page_is_asked_whether_it_is_there(doors):
+    """A ping comes within half a minute; whoever does not answer is gone half a minute later."""
+    begin = time.monotonic()
+    mute = page(doors)
+    mute.sock.settimeout(70)
+    mute.read_to_end()
+    assert mute.pings == 1
+    assert 50 < time.monotonic() - begin < 70

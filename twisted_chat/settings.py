@@ -115,11 +115,11 @@ class Settings(usage.Options, AuthOptionMixin):
     opt_p = opt_port
 
     def opt_json(self, port: str) -> None:
-        """The same for programs, which speak JSON there; repeatable [default: none]"""
+        """Where programs come in, which speak JSON: as --port; repeatable [default: none]"""
         self["json"].append(_port(port, "json"))
 
     def opt_web(self, port: str) -> None:
-        """The same for browsers, which find a page there; repeatable [default: none]"""
+        """Where browsers find a page: as --port; repeatable [default: none]"""
         self["web"].append(_port(port, "web"))
 
     def opt_web_origin(self, origin: str) -> None:
