@@ -49,6 +49,19 @@ def logged_failures() -> Iterator[LoggedFailures]:
     assert failures.events == []
 
 
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """Give all that is logged during a test, as text."""
+    lines: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        lines.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
 @pytest.fixture(params=[*KINDS, AS_JSON])
 def town(request: pytest.FixtureRequest) -> Iterator[Town]:
     """Give a town of each kind; its nodes have to agree in the end."""

@@ -7,7 +7,6 @@ from twisted.internet import endpoints
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor, MemoryReactorClock
-from twisted.logger import globalLogPublisher
 
 from twisted_chat import ChatService
 from twisted_chat.doors.certificates import Renewing, stamp
@@ -18,19 +17,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL"),
     pytest.mark.filterwarnings("ignore:X509:DeprecationWarning"),
 ]
-
-
-@pytest.fixture
-def logged():
-    """All that is logged, as text."""
-    lines = []
-
-    def observe(event):
-        lines.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture
@@ -119,7 +105,7 @@ def listener(tmp_path):
     return listener
 
 
-def test_a_certificate_is_renewed_by_itself(listener, tmp_path, logged):
+def test_a_certificate_is_renewed_by_itself(listener, tmp_path, log_lines):
     """Once its files are others; while they are the same, they are not even read."""
     before = served(listener._reactor)
     listener.watch_certificate()
@@ -130,10 +116,10 @@ def test_a_certificate_is_renewed_by_itself(listener, tmp_path, logged):
     assert after is not before
     listener.watch_certificate()
     assert served(listener._reactor) is after
-    assert [line.partition(" of")[0] for line in logged] == ["renewed the certificate"]
+    assert [line.partition(" of")[0] for line in log_lines] == ["renewed the certificate"]
 
 
-def test_a_certificate_that_is_half_written(listener, tmp_path, logged, logged_failures):
+def test_a_certificate_that_is_half_written(listener, tmp_path, log_lines, logged_failures):
     """The old one is served on, which is told once; when the file is whole, it is taken."""
     before = served(listener._reactor)
     make_certificate(tmp_path)
@@ -145,21 +131,21 @@ def test_a_certificate_that_is_half_written(listener, tmp_path, logged, logged_f
     (tmp_path / "cert.pem").write_bytes(whole)
     listener.watch_certificate()
     assert served(listener._reactor) is not before
-    wrong, right = logged
+    wrong, right = log_lines
     assert wrong.startswith("goes on with the old certificate: ssl:0:")
     assert right.startswith("renewed")
     assert len(logged_failures.events) == 1
     logged_failures.events.clear()
 
 
-def test_what_a_reload_has_renewed_is_not_renewed_again(listener, tmp_path, logged):
+def test_what_a_reload_has_renewed_is_not_renewed_again(listener, tmp_path, log_lines):
     """It is no news any more."""
     make_certificate(tmp_path)
     renew = listener.prepare_certificate()
     listener._stamp = None
     renew()
     listener.watch_certificate()
-    assert logged == []
+    assert log_lines == []
 
 
 def test_the_files_of_an_endpoint(tmp_path):
@@ -174,7 +160,7 @@ def test_the_files_of_an_endpoint(tmp_path):
     assert stamp("tcp:8888:interface=127.0.0.1") == []
 
 
-def test_a_chat_looks_after_its_certificates(tmp_path, logged):
+def test_a_chat_looks_after_its_certificates(tmp_path, log_lines):
     """Nobody has to tell it: a minute after a renewal the new one is served."""
     need_module("OpenSSL")
     make_certificate(tmp_path)

@@ -11,7 +11,6 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactor, StringTransport
-from twisted.logger import globalLogPublisher
 
 from twisted_chat.doors.address import host, is_afar, origin
 from twisted_chat.doors.proxy import HEADER_SECONDS, BehindProxy, Opening, Proxied
@@ -172,19 +171,6 @@ def port():
     return Port()
 
 
-@pytest.fixture
-def warnings():
-    """What is logged, as text."""
-    lines = []
-
-    def observe(event):
-        lines.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
-
-
 @pytest.mark.parametrize(
     "address",
     [
@@ -240,18 +226,18 @@ def test_who_is_no_proxy_is_not_believed(port, address):
 
 
 @pytest.mark.parametrize("data", [b"/nick bob\r\n", b"PROXY TCP4 x\r\n", b"\x16\x03\x01"])
-def test_a_wrong_header_ends_the_connection(port, warnings, data):
+def test_a_wrong_header_ends_the_connection(port, log_lines, data):
     """The log tells which proxy it was."""
     transport = port.connects(ipv4("10.0.0.2"))
     transport.protocol.dataReceived(data)
     assert transport.disconnecting
     assert port.keeper.built == []
-    [line] = warnings
+    [line] = log_lines
     assert "10.0.0.2" in line
     assert "PROXY header" in line
 
 
-def test_a_header_that_does_not_come(port, warnings):
+def test_a_header_that_does_not_come(port, log_lines):
     """The connection ends after some seconds, counted from its beginning."""
     transport = port.connects(ipv4("10.0.0.1"))
     for byte in text_header("203.0.113.7")[:5]:
@@ -260,7 +246,7 @@ def test_a_header_that_does_not_come(port, warnings):
         assert not transport.disconnecting
     port.clock.advance(0.1)
     assert transport.disconnecting
-    assert "has not come within 5 s" in warnings[0]
+    assert "has not come within 5 s" in log_lines[0]
 
 
 def test_a_header_in_time(port):
