@@ -53,7 +53,7 @@ class Session(Intake):
         self.absence: Gone | None = None
         """How they were gone, until they have been shown what they missed."""
         self.after: int | None = None
-        """The id of the last event that they know of, if they say so."""
+        """The id of the last event that they know of, if they say so: the next room shows more."""
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
@@ -137,13 +137,6 @@ class Session(Intake):
     def _bar(self) -> list[Shown]:
         why = self.rooms.rights.bar(self.person, self.rooms.clock())
         return [Refusal(f"{why}. usage: {LOGIN_USAGE}")] if why else []
-
-    def resume(self, after: int) -> None:
-        """Have the next room that is entered show what was said after an event.
-
-        :param after: the id of the event.
-        """
-        self.after = after
 
     def take_after(self) -> int | None:
         """Give after which event the room that is entered now begins, if that was asked for."""

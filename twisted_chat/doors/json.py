@@ -31,7 +31,7 @@ class JsonProtocol(ChatProtocol):
         except ValueError as error:
             return session.answer(Refusal(str(error)))
         if message.after is not None:
-            session.resume(message.after)
+            session.after = message.after
         if not message.line.strip():
             session.charge(1)  # a message is work, also without a line
         session.receive(message.line)

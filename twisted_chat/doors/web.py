@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.interfaces import IAddress
@@ -72,13 +72,24 @@ class SocketResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, chat: ChatFactory, origins: frozenset[str]) -> None:
+    def __init__(self, factory: SocketFactory) -> None:
         super().__init__()
-        self._chat, self._origins = chat, origins
+        self._factory = factory
 
     def render(self, request: PageRequest) -> Any:
-        factory = SocketFactory(self._chat, self._origins, request.address)
-        return WebSocketResource(factory).render(request)
+        return WebSocketResource(_From(self._factory, request.address)).render(request)
+
+
+class _From(NamedTuple):
+    """Builds one WebSocket, which knows where its page comes from: a proxy hides that."""
+
+    factory: SocketFactory
+    address: IAddress | None
+
+    def buildProtocol(self, _peer: IAddress) -> Any:
+        socket: Any = self.factory.buildProtocol(self.address)
+        socket.address = self.address
+        return socket
 
 
 class Web(Site):
@@ -95,7 +106,7 @@ class Web(Site):
             root.putChild(path.encode(), File((here / name).read_bytes(), kind))
         root.putChild(b"healthz", File(b"ok\n", "text/plain; charset=utf-8"))
         allowed = frozenset(map(origin_of, origins))
-        root.putChild(b"ws", SocketResource(chat, allowed))
+        root.putChild(b"ws", SocketResource(SocketFactory(chat, allowed)))
         super().__init__(root, reactor=chat.clock, timeout=REQUEST_SECONDS)
         self.displayTracebacks = False
 

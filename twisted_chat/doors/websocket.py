@@ -112,6 +112,8 @@ class Socket(WebSocketServerProtocol):
 
     factory: "SocketFactory"
     transport: Any
+    address: IAddress | None = None
+    """Of the peer."""
     page: Protocol | None = None
 
     def onConnect(self, request: ConnectionRequest) -> None:
@@ -122,7 +124,7 @@ class Socket(WebSocketServerProtocol):
         self.transport.unregisterProducer()  # the HTTP channel, which has gone
         self._controls = Bucket(*CONTROLS, self.factory.chat.clock.seconds())
         self._fragments = 0
-        self.page = self.factory.chat.build(PageProtocol, self.factory.address)
+        self.page = self.factory.chat.build(PageProtocol, self.address)
         self.page.makeConnection(Wire(self))
 
     def onMessageFrameBegin(self, length: int) -> None:
@@ -164,18 +166,15 @@ class Socket(WebSocketServerProtocol):
 
 
 class SocketFactory(WebSocketServerFactory):
-    """Builds the WebSocket of one page."""
+    """Builds the WebSockets of pages."""
 
-    def __init__(
-        self, chat: ChatFactory, origins: frozenset[str], address: IAddress | None
-    ) -> None:
+    def __init__(self, chat: ChatFactory, origins: frozenset[str]) -> None:
         """
         :param origins: of other sites whose pages may come.
-        :param address: of the peer.
         """
         super().__init__(reactor=chat.clock)
         self.protocol = cast("Any", Socket)
-        self.chat, self.origins, self.address = chat, origins, address
+        self.chat, self.origins = chat, origins
         self.setProtocolOptions(
             webStatus=False,
             maxFramePayloadSize=MESSAGE_BYTES,
