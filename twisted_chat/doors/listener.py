@@ -95,7 +95,7 @@ class Listener(Service):
         failures: list[Failure] = []
         self._stamp = stamp(self.description)
         if self._inherited and self.description.startswith("systemd:"):
-            reactor = Proxied(self._reactor, self._proxies) if self._proxies else self._reactor
+            reactor = self._behind_proxies(self._reactor)
             self._keep(reactor.adoptStreamPort(*self._inherited, self._factory))
         else:
             listening = serverFromString(self._listener(), self.description).listen(self._factory)
@@ -135,9 +135,11 @@ class Listener(Service):
     def _listener(self) -> Any:
         """Give what listens: the reactor, or one that does so on the socket which was left."""
         reactor = Adopting(self._reactor, *self._inherited) if self._inherited else self._reactor
-        reactor = Proxied(reactor, self._proxies) if self._proxies else reactor
-        self._renewing = Renewing(reactor, self.description)
+        self._renewing = Renewing(self._behind_proxies(reactor), self.description)
         return self._renewing
+
+    def _behind_proxies(self, reactor: Any) -> Any:
+        return Proxied(reactor, self._proxies) if self._proxies else reactor
 
     def _keep(self, port: IListeningPort) -> None:
         self.port = port
