@@ -52,7 +52,7 @@ async def test_all_nodes_together(server):
 @pytest_twisted.ensureDeferred
 async def test_it_is_over_after_a_while(server):
     """The oldest counts no more; nothing is left of who has not done it for so long."""
-    async with quotas(server, 1, 0.3) as (a, b):
+    async with quotas(server, 1, 1.5) as (a, b):
         assert await a.take("ann")
         assert not await b.take("ann")
         await until(lambda: _keys(server) == [], "nothing that is kept")

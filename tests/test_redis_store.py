@@ -108,7 +108,8 @@ async def cluster(server, *names, **how):
     nodes = Nodes(server)
     try:
         for name in names:
-            nodes.add(name, **how)
+            node = nodes.add(name, **how)
+            await until(lambda node=node: node.link.is_up, f"a link of {name}")
         if names:
             await until(nodes.scribe, "a scribe")
         yield nodes
