@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from town import AS_JSON, KINDS, Town
+from town import AS_JSON, AT_A_SCREEN, KINDS, Town
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 # How long something takes says nothing: the machine has other things to do.
@@ -62,7 +62,7 @@ def log_lines() -> Iterator[list[str]]:
     globalLogPublisher.removeObserver(observe)
 
 
-@pytest.fixture(params=[*KINDS, AS_JSON])
+@pytest.fixture(params=[*KINDS, AS_JSON, AT_A_SCREEN])
 def town(request: pytest.FixtureRequest) -> Iterator[Town]:
     """Give a town of each kind; its nodes have to agree in the end."""
     town = Town(request.param)

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyte
 import pytest
 from jsonlines import as_lines
 from redis_town import NODES, SKEW, RedisClock
 from twisted.internet.defer import Deferred, ensureDeferred
+from wcwidth import wcwidth
 
 from twisted_chat.chat import record, snapshot
-from twisted_chat.chat.events import Event, Origin
+from twisted_chat.chat.events import Ending, Event, Origin, Refusal
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
+from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
 from twisted_chat.chat.session import Session
 from twisted_chat.cluster.redis import RedisBackplane
 from twisted_chat.interfaces import IBackplane
@@ -32,6 +35,7 @@ from twisted_chat.testing import (
     rooms,
 )
 from twisted_chat.wire.jsonlines import JSON
+from twisted_chat.wire.terminal import Screen
 
 T = TypeVar("T")
 IN_REDIS = pytest.param("in redis", marks=[pytest.mark.real, pytest.mark.redis])
@@ -42,7 +46,9 @@ CODE = "0123456789abcdef"
 PASSWORD = "correct horse"
 AS_JSON = "as json"
 """That in which what people read came to them as JSON."""
-ALONE = ("local", "on disk", AS_JSON)
+AT_A_SCREEN = "at a screen"
+"""That in which people type keys, and read what stands on a screen."""
+ALONE = ("local", "on disk", AS_JSON, AT_A_SCREEN)
 """Those in which everything happens within the call, to one node."""
 DELAYED = ("delayed", "two nodes")
 """Those with one backplane for all nodes, which takes one more subscriber."""
@@ -83,6 +89,110 @@ class JsonClient(RecordingClient):
         return lines
 
 
+class Glass(pyte.Screen):
+    """A screen of which nothing is lost: what goes up and away is kept.
+
+    Unlike its base, it takes any text as it is, and does not walk over what is empty.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(columns=4_000, lines=24)
+        self.gone: list[str] = []
+
+    def row(self, y: int) -> str:
+        return "".join(cell.data for _, cell in sorted(self.buffer[y].items()))
+
+    def draw(self, data: str) -> None:
+        row, cursor = self.buffer[self.cursor.y], self.cursor
+        for one in data:
+            columns = wcwidth(one)
+            if columns == 0 and cursor.x:  # sits on what is before it
+                cell = row[cursor.x - 1]
+                row[cursor.x - 1] = cell._replace(data=cell.data + one)
+                continue
+            row[cursor.x] = cursor.attrs._replace(data=one)
+            cursor.x += columns
+            if columns == 2:
+                row[cursor.x - 1] = cursor.attrs._replace(data="")
+        assert cursor.x < self.columns
+
+    def index(self) -> None:
+        if self.cursor.y == self.lines - 1:
+            self.gone.append(self.row(0))
+        super().index()
+
+    def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
+        """Erase what is below; nothing else is ever asked for."""
+        assert how == self.cursor.x == 0
+        for y in range(self.cursor.y, self.lines):
+            self.buffer.pop(y, None)
+
+
+KEYS = {*map(chr, range(0x20)), "\x7f"} - {"\t"}
+"""The characters that are keys, and no text."""
+
+
+class ScreenClient(RecordingClient):
+    """A client at a screen, on which both stand: what they type, and what they are sent."""
+
+    PROMPT = "$ "
+
+    def __init__(self, echo: bool = False) -> None:
+        super().__init__(echo=echo)
+        self._glass = Glass()
+        show = pyte.ByteStream(self._glass).feed
+        self._show = show
+        self._screen = Screen(0, show, lambda: self.PROMPT, self._glass.columns)
+        self._typed: list[str] = []
+        """The lines that have to stand on the screen."""
+        self._rows_read = 0
+
+    def types(self, line: str, session: Session) -> None:
+        """Press the keys of a line, and have the chat receive it."""
+        if not line or set(line) & KEYS:  # which a terminal does not find
+            session.receive(line)
+            return
+        shown = "" if self.concealed else sanitize(line)
+        limit = session.rooms.limits.max_line
+        self._screen.allow(limit)
+        found = self._screen.feed(line.encode() + b"\r")
+        while self._screen.behind:
+            found += self._screen.feed(b"")
+        while len(shown.encode()) - 2 * shown.count(REPLACEMENT) > limit:
+            shown = shown[:-1]
+        self._typed.append(self.PROMPT + shown)
+        [one] = found
+        if isinstance(one, bytes):
+            session.receive(one.decode())
+        else:
+            session.answer(Refusal(f"a line holds at most {limit} bytes"))
+
+    def send(self, data: bytes) -> None:
+        if self.closed is None:
+            self._show(self._screen.beside(data))
+
+    def conceal(self, hidden: bool) -> None:
+        super().conceal(hidden)
+        self._screen.conceal(hidden)
+
+    def close(self, reason: str, ending: Ending = Ending.OVER) -> None:
+        self._show(self._screen.finish())
+        super().close(reason, ending)
+
+    def lines(self) -> list[str]:
+        on_it = [self._glass.row(y) for y in range(self._glass.cursor.y)]
+        rows = [*self._glass.gone, *on_it][self._rows_read :]
+        self._rows_read += len(rows)
+        typed = [row for row in rows if row.startswith(self.PROMPT)]
+        assert typed == self._typed
+        self._typed = []
+        return [row for row in rows if not row.startswith(self.PROMPT)]
+
+
+CLIENTS = {AS_JSON: JsonClient, AT_A_SCREEN: ScreenClient}
+"""What people have in their hands, where that is something special."""
+
+
 @dataclass
 class Guest:
     """Someone at a terminal."""
@@ -94,7 +204,10 @@ class Guest:
     def types(self, *lines: str) -> None:
         """Type lines, and let everything that follows from each happen."""
         for line in lines:
-            self.session.receive(line)
+            if isinstance(self.client, ScreenClient):
+                self.client.types(line, self.session)
+            else:
+                self.session.receive(line)
             self.town.clock.turn()
 
     def reads(self) -> list[str]:
@@ -214,13 +327,14 @@ class Town:
         echo: bool = False,
         address: str = "",
         key: str = "",
+        fingerprint: str = "",
         after: int | None = None,
     ) -> Guest:
         """Have someone connect, on each node in turn, and type some lines."""
         node = self.nodes[self._arrivals % len(self.nodes)]
         self._arrivals += 1
-        client = (JsonClient if self.kind == AS_JSON else RecordingClient)(echo=echo)
-        origin = Origin(address, key=key)
+        client = CLIENTS.get(self.kind, RecordingClient)(echo=echo)
+        origin = Origin(address, key=key, fingerprint=fingerprint)
         guest = Guest(self, node.connect(client, origin=origin, after=after), client)
         self._guests.append(guest)
         self.clock.turn()

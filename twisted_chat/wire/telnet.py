@@ -35,6 +35,7 @@ class Signal(Enum):
 
     TOO_LONG = "a line was too long; the rest of it is skipped"
     INTERRUPT = "someone pressed Ctrl-C or Break"
+    END_OF_INPUT = "nothing more will be typed"
 
 
 class Reply(NamedTuple):
