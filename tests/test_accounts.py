@@ -297,7 +297,7 @@ def test_help_shows_what_serves(town, ann):
 
     guest = words(town.arrives())
     assert {"/login", "/register"} <= guest - words(ann)
-    assert {"/logout", "/passwd", "/unregister"} == words(ann) - guest
+    assert {"/logout", "/passwd", "/unregister", "/sshkey"} == words(ann) - guest
 
 
 # A password that is asked for

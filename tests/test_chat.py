@@ -116,9 +116,13 @@ def test_a_room_is_needed(town, line):
     assert guest.asks(line) == ["err: you are in no room. usage: /join ROOM_NAME"]
 
 
-def test_who_needs_a_room(town):
-    """``/who`` alone asks for the room one is in."""
-    assert town.arrives().asks("/who") == ["err: you are in no room. usage: /who ROOM_NAME"]
+def test_who_is_on_the_server(town, ann):
+    """``/who`` in no room tells who is there at all."""
+    guest = town.arrives("/nick bob")
+    assert guest.asks("/who") == ["> on the server: ann, bob"]
+    guest.types("/away")
+    assert ann.asks("/leave") == ["> you have left tea"]
+    assert ann.asks("/who") == ["> on the server: ann, bob (away)"]
 
 
 # Lines

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from twisted_chat.chat.acts import Appointed, Sanctioned
 from twisted_chat.chat.charter import Rank, Sanction
-from twisted_chat.chat.events import Event, Lost, Said, Told, WentAway, Who
+from twisted_chat.chat.events import Arrived, Event, Lost, Origin, Said, Told, WentAway, Who
 from twisted_chat.cluster import codec
 
 WHO = Who("a-1.1", "@ann", "ann")
@@ -20,6 +20,7 @@ NAMES = st.builds(Who, TEXT, st.none() | TEXT, TEXT)
         st.builds(Told, NAMES, NAMES, TEXT),
         st.builds(WentAway, NAMES, st.none() | TEXT),
         st.builds(Appointed, NAMES, st.integers(0, 9), NAMES, st.sampled_from(Rank)),
+        st.builds(Arrived, NAMES, st.builds(Origin, TEXT, st.booleans(), TEXT, TEXT)),
     )
 )
 def test_an_event_comes_back_as_it_was(event):
@@ -35,6 +36,13 @@ def test_what_is_in_events_comes_back_as_what_it_was():
     assert event.words == "banned x (no)"
     settings = {"zone": None, "ignored": {"@bob": "bob"}}
     assert codec.decode(codec.encode(Lost(WHO, settings, 1.0, "a-1.1", 7))).settings == settings
+
+
+def test_a_node_of_before_there_were_keys():
+    """What it tells of who has come is understood."""
+    data = b'["Arrived",["a",null,"b"],["192.0.2.9",true,"k"]]'
+    event = Arrived(Who("a", None, "b"), Origin("192.0.2.9", True, "k"))
+    assert codec.decode(data) == event
 
 
 def test_every_kind_can_be_sent():
@@ -64,6 +72,8 @@ def test_every_kind_can_be_sent():
         b'["Said","nobody",1,"x"]',
         b'["Said",[1,null,"b"],1,"x"]',
         b'["Said",["a",null,"b"],"one","x"]',
+        b'["Arrived",["a",null,"b"],["192.0.2.9",true]]',
+        b'["Arrived",["a",null,"b"],["192.0.2.9",true,"k","SHA256:x","more"]]',
         b'["Appointed",["a",null,"b"],1,["a",null,"b"],99]',
         b"\xff\xfe",
         b'"' + b"x" * codec.LONGEST + b'"',

@@ -192,6 +192,38 @@ def test_whoever_was_not_checked_has_not_failed(door):
     assert door.login() == Account("@ann", "ann")
 
 
+# SSH keys
+
+
+def test_the_keys_of_an_account(door):
+    """Those of an account that is kept here, and of no other."""
+    keys = ("SHA256:b", "SHA256:a")
+    assert door.tries(door.gate.ssh_keys("@ann")) == ()
+    assert door.tries(door.gate.keep_ssh_keys("@ann", list(keys))) is None
+    assert door.tries(door.gate.ssh_keys("@ann")) == keys
+    assert door.login() == Account("@ann", "ann")
+    for account in ("@bob", "@\u0430nn", "ann"):
+        for asked in (door.gate.ssh_keys(account), door.gate.keep_ssh_keys(account, keys)):
+            assert door.tries(asked) == "your account is not kept here"
+
+
+def test_what_changes_while_a_password_is_hashed(door):
+    """It is not undone: a key that was removed meanwhile stays so, and an account that is gone."""
+    change, keep = door.gate.change("@ann", "battery staple"), ("SHA256:a",)
+    assert door.tries(change, door.gate.keep_ssh_keys("@ann", keep)) == [None, None]
+    assert door.tries(door.gate.ssh_keys("@ann")) == keep
+    assert door.login() == WRONG
+    assert door.login(password="battery staple") == Account("@ann", "ann")
+    change = door.gate.change("@ann", PASSWORD)
+    assert door.tries(change, door.gate.remove("@ann")) == [None, "your account is not kept here"]
+
+
+def test_whether_accounts_are_elsewhere(door):
+    """A door may have to ask for a password where nobody knows of a key."""
+    assert door.gate.elsewhere is False
+    assert Door(Directory(REFUSES)).gate.elsewhere is True
+
+
 # Accounts elsewhere
 
 

@@ -1,5 +1,6 @@
 """The store that keeps lines in memory, and never too many of them."""
 
+import json
 import sys
 from itertools import count
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import Emoted, Said, Who
 from twisted_chat.state.memory import MemoryStore
 
@@ -26,12 +28,16 @@ def filled(store, *lines):
     return store
 
 
-def history(store, room=1, limit=10_000, since=0.0):
-    """Give the ids of what a store has of a room; it answers at once."""
-    answer = store.history(room, limit, since)
+def answer(asked):
+    """Give what a store answers; it does so at once."""
     with pytest.raises(StopIteration) as done:
-        answer.send(None)
-    return [one.id for one in done.value.value]
+        asked.send(None)
+    return done.value.value
+
+
+def history(store, room=1, limit=10_000, since=0.0):
+    """Give the ids of what a store has of a room."""
+    return [one.id for one in answer(store.history(room, limit, since))]
 
 
 def held(store):
@@ -103,6 +109,19 @@ def test_a_store_that_keeps_nothing():
         filled(store, *map(line, range(1, 5)))
         assert history(store) == []
         assert held(store) == 0
+
+
+def test_accounts_in_another_process():
+    """They come back as they were, though they were JSON meanwhile."""
+    ann = AccountRecord("@ann", "ann", "$argon2id$...", 12.5, ("SHA256:b", "SHA256:a"))
+    bob = AccountRecord("@bob", "bob", "$argon2id$...", 13.5)
+    store = MemoryStore()
+    for record in (ann, bob):
+        answer(store.keep_account(record))
+    other = MemoryStore()
+    other.open(json.loads(json.dumps(answer(store.release()))))
+    assert [answer(other.account((name,))) for name in ("ann", "bob")] == [ann, bob]
+    assert sorted(answer(other.release())["accounts"]) == [ann, bob]
 
 
 def test_memory_is_bounded():

@@ -28,9 +28,10 @@ ACTS = (
     *("/ban {}", "/ban {} 10m no", "/mute {}", "/mute {} 10m no", "/kick {}", "/invite {}"),
     *("/op {}", "/op {}", "/deop {}", "/unban {}", "/unmute {}"),
 )
+KEYS = ("", "", KEY := f"SHA256:a/{'b' * 40}A")
 PASSING = (1, 6, 6, 700, 700, 8000, 100_000, OWNED_SECONDS + 100)
 PEOPLE = 6
-WHOM = (*range(PEOPLE), *range(PEOPLE), "ann", "@ann", "@bob", "10.0.0.1", "10.0.0.0/24")
+WHOM = (*range(PEOPLE), *range(PEOPLE), "ann", "@ann", "@bob", "10.0.0.1", "10.0.0.0/24", KEY)
 """Who is here, by number, or someone who need not be."""
 MEMBER, OPERATOR, OWNER, SERVER = range(4)
 HEARD = re.compile(r"say-\d+")
@@ -58,6 +59,8 @@ def is_against(sanction, person):
         return sanction.subject == person.who.account
     if sanction.subject == "*":
         return person.since > sanction.since
+    if sanction.subject == KEY:
+        return person.origin.fingerprint == KEY
     if "/" in sanction.subject:
         return is_from(person.origin.address, sanction.subject)
     return sanction.subject == person.who.person
@@ -215,9 +218,11 @@ class Order(RuleBasedStateMachine):
         return whom
 
     @precondition(lambda self: len(self.guests) < PEOPLE)
-    @rule(address=st.sampled_from(ADDRESSES), name=st.sampled_from(NAMES))
-    def arrive(self, address, name):
-        self.guests.append(self.town.arrives(address=address))
+    @rule(
+        address=st.sampled_from(ADDRESSES), name=st.sampled_from(NAMES), key=st.sampled_from(KEYS)
+    )
+    def arrive(self, address, name, key):
+        self.guests.append(self.town.arrives(address=address, fingerprint=key))
         self.types(-1, f"/nick {name}", "/join tea")
 
     @here
@@ -350,7 +355,7 @@ class Order(RuleBasedStateMachine):
         """Give all that every node knows."""
         return (
             {
-                id_: (one.who, one.room and one.room.id, one.barred, one.origin.address, one.since)
+                id_: (one.who, one.room and one.room.id, one.barred, one.origin, one.since)
                 for id_, one in node.people.items()
             },
             {

@@ -746,6 +746,23 @@ async def test_two_who_want_the_same_name(server):
         assert (await one.account(["żółw"])).secret == "new"
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_account_from_before_there_were_keys(server):
+    """It has none, can be given some, and is dropped with all the keys of its name."""
+    async with cluster(server, "one") as nodes:
+        store = nodes.all[0].store
+        await store.keep_account(RECORD)
+        old = json.loads(server.ask("HGET", "tcpchat:accounts", RECORD.id))[:5]
+        server.ask("HSET", "tcpchat:accounts", RECORD.id, json.dumps(old))
+        assert await store.account(["żółw"]) == RECORD
+        with_keys = RECORD._replace(ssh_keys=("SHA256:b/+", "SHA256:a"))
+        await store.keep_account(with_keys)
+        assert await store.account(["żółw"]) == with_keys
+        assert json.loads(server.ask("HGET", "tcpchat:accounts", RECORD.id))[:5] == old
+        await store.drop_account(RECORD.id)
+        assert server.ask("HKEYS", "tcpchat:account_keys") == []
+
+
 # Another process goes on
 
 

@@ -14,7 +14,7 @@ from twisted_chat import ChatService
 from twisted_chat.chat.events import Event, Line, Said, Who
 from twisted_chat.cluster.local import LocalBackplane
 from twisted_chat.doors.protocol import ChatProtocol
-from twisted_chat.interfaces import IBackplane, IClient, IDelivery, IFormat, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IClient, IDelivery, IFormat, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.testing import DelayedBackplane, ManualClock, RecordingClient, rooms
 from twisted_chat.wire.delivery import Delivery
@@ -27,6 +27,7 @@ def test_the_providers_provide():
     verifyObject(IBackplane, LocalBackplane(clock.seconds))
     verifyObject(IBackplane, DelayedBackplane(clock))
     verifyObject(IStore, MemoryStore())
+    verifyObject(IAccounts, rooms(clock).accounts)
     verifyObject(IDelivery, Delivery(clock.end_of_turn, print))
     verifyObject(IFormat, PLAIN)
     verifyObject(IClient, RecordingClient())

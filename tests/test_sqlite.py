@@ -6,10 +6,12 @@ from contextlib import closing
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.charter import Charter, Sanction, key_digest
 from twisted_chat.chat.events import ChatError, Said, Told, Who
 from twisted_chat.chat.kept import Kept, KeptRoom, StateError
 from twisted_chat.state import archive, journal
+from twisted_chat.state.database import Database, migrations
 from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import ManualClock, ManualWorker
 
@@ -82,6 +84,26 @@ class Desk:
 def desk(tmp_path):
     desk = Desk(tmp_path)
     yield desk
+    desk.end()
+
+
+# What was there before
+
+
+def test_accounts_from_before_there_were_keys(tmp_path):
+    """They have none, and are as they were otherwise."""
+    old = Database(tmp_path / "state.sqlite", migrations()[:4])
+    old.open()
+    old.connection.execute("INSERT INTO accounts VALUES ('@ann', 'Ann', '$argon2id$...', 12.5)")
+    old.connection.execute("INSERT INTO account_keys VALUES ('ann', '@ann')")
+    old.close()
+    desk, record = Desk(tmp_path), AccountRecord("@ann", "Ann", "$argon2id$...", 12.5)
+    assert desk.answer(desk.store.account(["ann"])) == record
+    ensureDeferred(desk.store.keep_account(record._replace(ssh_keys=("SHA256:a",))))
+    desk.passes(0.1)
+    desk.end()
+    desk.begin()
+    assert desk.answer(desk.store.account(["ann"])) == record._replace(ssh_keys=("SHA256:a",))
     desk.end()
 
 

@@ -296,6 +296,21 @@ def test_an_account(shelf):
     assert shelf.answer(shelf.store.account(keys)) == RECORD
 
 
+def test_the_keys_of_an_account(shelf):
+    """They are kept in order, whatever else is changed, and go with it."""
+    keys = Name.of("Żółw").keys
+    with_keys = RECORD._replace(ssh_keys=("SHA256:b/+", "SHA256:a"))
+    shelf.answer(shelf.store.keep_account(RECORD))
+    assert shelf.answer(shelf.store.account(keys)).ssh_keys == ()
+    for record in (with_keys, with_keys._replace(secret="other"), RECORD, with_keys):
+        shelf.answer(shelf.store.keep_account(record))
+        assert shelf.answer(shelf.store.account(keys)) == record
+    shelf.answer(shelf.store.drop_account(RECORD.id))
+    assert shelf.answer(shelf.store.account(keys)) is None
+    shelf.answer(shelf.store.keep_account(RECORD))
+    assert shelf.answer(shelf.store.account(keys)) == RECORD
+
+
 def test_letters(shelf):
     """They wait for an account, oldest first, until they are dropped; so many, and no more."""
     letters = []

@@ -49,6 +49,7 @@ from twisted_chat.wire.text import PLAIN, Text
 ANN, BOB = Who("1", None, "ann"), Who("2", None, "bob")
 WINTER = 1795367100.0  # 2026-11-22 17:05 UTC
 LOCKDOWN = Sanction("ban", EVERYONE, "guests", "ann", "", WINTER, None)
+KEY = "SHA256:JzdmgZ6EVs0bhTXVkzGTFW7so1XoOyEMAUez8hfvDWY"
 LISTED = Listing("available rooms", ["lobby", "tea"])
 
 
@@ -262,6 +263,16 @@ DRIVEN = [
         "/logout",
         "/login anna wrong password",
         "/login anna other password",
+        "/sshkey",
+        "/sshkey add",
+        "other password",
+        "/sshkey",
+        "/sshkey add",
+        "/sshkey add tea: at five",
+        "/sshkey remove tea:",
+        "/sshkey remove SHA256:",
+        "/sshkey remove J",
+        "/sshkey tea:",
         "/unregister",
         "other password",
         "/nick root",
@@ -287,6 +298,12 @@ DRIVEN = [
         "/unban 10.0.0.0/8",
         "/unban * 10.0.0.1",
         "/unban * 10.0.0.1",
+        f"/ban {KEY}",
+        f"/ban * {KEY} 7d",
+        "/bans",
+        "/bans *",
+        f"/unban {KEY}",
+        f"/unban * {KEY}",
         "/ban *",
         "/ban @zed",
     ],
@@ -398,7 +415,7 @@ def shown():
     chat.delivery.release = lambda to, *first: (kept.extend(first), release(to, *first))
     bob = town.enters("bob")
     town.registers("zed")
-    someone = town.arrives()
+    someone = town.arrives(fingerprint=KEY)
     for line in DRIVEN:
         someone.types(line)
         bob.types("/away" if "whois" in line else "/back", "/tell anna tea")

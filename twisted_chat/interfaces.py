@@ -208,6 +208,8 @@ class IStore(IHistory, IBook, IAudit):
 class IAccounts(Interface):
     """Who people are, and how they prove it.  What is refused raises `ChatError`."""
 
+    elsewhere: bool = Attribute("whether people may have accounts that are not kept here")
+
     def register(name: str, password: str, address: str) -> "Awaitable[Account]":
         """Make an account.
 
@@ -224,6 +226,19 @@ class IAccounts(Interface):
         """Have another password from now on.
 
         :param account: the id of the account.
+        """
+
+    def ssh_keys(account: str) -> Awaitable[Sequence[str]]:
+        """Give the fingerprints of the SSH keys that log in to an account, as they were added.
+
+        :param account: the id of the account.
+        :raises ChatError: it is not kept here.
+        """
+
+    def keep_ssh_keys(account: str, keys: Sequence[str]) -> Awaitable[None]:
+        """Have these log in from now on, and no others.
+
+        :raises ChatError: the account is not kept here.
         """
 
     def remove(account: str) -> Awaitable[None]:

@@ -64,7 +64,7 @@ class Gate:
         self._hasher = hasher
         self._clock = clock
         self._portal = Portal(Realm(), [Checkers(store, hasher, checkers)])
-        self._names_are_given_elsewhere = bool(checkers)
+        self.elsewhere = bool(checkers)
         self._throttle = Throttle(clock)
         self._homes = Lately()
         self._quota = quota or Quota(clock, ACCOUNTS_A_DAY, DAY_SECONDS)
@@ -72,7 +72,7 @@ class Gate:
         """The keys of names for which an account is being made."""
 
     async def register(self, name: str, password: str, address: str) -> Account:
-        if self._names_are_given_elsewhere:  # it may be that of someone who has yet to come
+        if self.elsewhere:  # it may be that of someone who has yet to come
             raise ChatError("accounts are not made here: log in with the one you have")
         made = names.nick(name)
         if not self._being_made.isdisjoint(made.keys):
@@ -138,9 +138,16 @@ class Gate:
         return account
 
     async def change(self, account: str, password: str) -> None:
-        record = await self._record(account)
         secret = await self._hasher.hash(password)
+        record = await self._record(account)  # only now: meanwhile it may have become another
         await self._store.keep_account(record._replace(secret=secret))
+
+    async def ssh_keys(self, account: str) -> Sequence[str]:
+        return (await self._record(account)).ssh_keys
+
+    async def keep_ssh_keys(self, account: str, keys: Sequence[str]) -> None:
+        record = await self._record(account)
+        await self._store.keep_account(record._replace(ssh_keys=tuple(keys)))
 
     async def remove(self, account: str) -> None:
         await self._store.drop_account((await self._record(account)).id)

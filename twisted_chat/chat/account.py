@@ -1,6 +1,7 @@
 """What an account is."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from twisted_chat.chat.names import fold
 
@@ -22,6 +23,14 @@ class AccountRecord(NamedTuple):
     """What a password is checked against; it tells nobody what that is."""
     since: float
     """UTC seconds."""
+    ssh_keys: tuple[str, ...] = ()
+    """The fingerprints of those that log in as well, in the order in which they were added."""
+
+    @classmethod
+    def from_record(cls, record: Iterable[Any]) -> "AccountRecord":
+        """Read what has been plain JSON data meanwhile; from before there were keys it has none."""
+        id_, name, secret, since, *keys = record
+        return cls(id_, name, secret, since, *map(tuple, keys))
 
 
 def account_id(name: str) -> str:

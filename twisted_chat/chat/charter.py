@@ -5,6 +5,7 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from twisted_chat.chat import sshkeys
 from twisted_chat.chat.addresses import covers
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Sanction(NamedTuple):
     kind: str
     """``ban`` or ``mute``."""
     subject: str
-    """The id of an account or, of guests, a network, the id of a person, or `EVERYONE`."""
+    """The id of an account or, of guests, a network, the fingerprint of an SSH key, the id of a
+    person, or `EVERYONE`."""
     name: str
     """What they were called."""
     by: str
@@ -55,9 +57,21 @@ class Sanction(NamedTuple):
             return self.subject == person.who.account
         if self.subject == EVERYONE:
             return True  # asked of those alone who come, or log out
+        if self.is_of_a_key:
+            return self.subject == person.origin.fingerprint
         if "/" in self.subject:
             return covers(self.subject, person.origin.address)
         return self.subject == person.who.person
+
+    @property
+    def is_of_a_key(self) -> bool:
+        """Whether it is against guests who come with an SSH key; that may have a ``/`` in it."""
+        return self.subject.startswith(sshkeys.PREFIX)
+
+    @property
+    def outlives_guests(self) -> bool:
+        """Whether it means something still when whom it was against have gone."""
+        return self.subject[0] in "@*" or self.is_of_a_key or "/" in self.subject
 
 
 class Charter(NamedTuple):
@@ -142,8 +156,7 @@ class Charter(NamedTuple):
             sanctions=tuple(
                 one
                 for one in self.sanctions
-                if one.holds(now)
-                and (one.subject[0] in "@*" or "/" in one.subject or one.subject in here)
+                if one.holds(now) and (one.outlives_guests or one.subject in here)
             ),
         )
 

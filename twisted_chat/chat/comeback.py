@@ -2,13 +2,56 @@
 
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat.account import Account
+from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Line, Notice, Replay, Shown
+from twisted_chat.chat.events import ChatError, Line, LoggedIn, Notice, Replay, Shown
 from twisted_chat.chat.limits import REPLAYED_AT_MOST
 from twisted_chat.chat.place import Gone
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
+
+
+async def log_in(session: "Session", account: Account) -> None:
+    """Have someone logged in, who has proved who they are, and greet them.
+
+    :raises ChatError: they cannot be.
+    """
+    begin = await be_logged_in(session, account)
+    await welcome_back(session, begin, _greeting(session))
+    greet_operator(session)
+    await _show_letters(session)
+
+
+async def be_logged_in(session: "Session", account: Account) -> int:
+    """Have someone logged in; give the id of the event.
+
+    :raises ChatError: they cannot be.
+    """
+    login = LoggedIn(session.who, account.id, account.name)
+    return (await session.rooms.backplane.claim(login)).id
+
+
+def _greeting(session: "Session") -> str:
+    room = session.person.room
+    where = f", in {room.name.text}" if room else ""
+    return f"welcome back, {session.who.name}. you are logged in{where}"
+
+
+def greet_operator(session: "Session") -> None:
+    """Tell an operator of the server that they are one."""
+    if session.rank is Rank.SERVER:
+        session.show(Notice("you are an operator of the server. /help tells what you can do"))
+
+
+async def _show_letters(session: "Session") -> None:
+    """Show what was told to someone while they were not here."""
+    store = session.rooms.store
+    letters = await store.letters(session.account)
+    if letters:
+        session.show(Replay([one for one in letters if one.who.identity not in session.ignored]))
+        store.drop_letters(session.account, letters[-1].id)
 
 
 async def welcome_back(session: "Session", begin: int, words: str) -> None:

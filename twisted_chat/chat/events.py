@@ -44,6 +44,8 @@ class Origin(NamedTuple):
     """Whether it is a program, which everybody may know."""
     key: str = ""
     """A digest of what those know who come back by themselves; empty if they do not."""
+    fingerprint: str = ""
+    """Of the SSH key with which they have come, as OpenSSH shows it; empty without one."""
 
 
 class Ending(Enum):

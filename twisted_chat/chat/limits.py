@@ -26,6 +26,8 @@ LETTERS = 100
 """Private lines that wait for someone who is not here."""
 PASSWORD_BYTES_LEAST = 8
 PASSWORD_BYTES = 128
+SSH_KEYS = 10
+"""That log in to one account."""
 HASHES_AT_ONCE = 2
 """Passwords that are checked at a time: each takes a processor, and much memory."""
 HASHES_WAITING = 32

@@ -18,7 +18,7 @@ from twisted_chat.chat.room import Room
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
 
-VERSION = 3
+VERSION = 4
 
 
 def to_record(rooms: "Rooms") -> dict[str, Any]:

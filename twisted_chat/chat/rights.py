@@ -55,7 +55,8 @@ class Rights:
             return ""
         if barred.subject == EVERYONE:
             return "only who has an account may come in now"
-        return f"your address is banned{details(barred, now)}"
+        what = "key" if barred.is_of_a_key else "address"
+        return f"your {what} is banned{details(barred, now)}"
 
     def heir(self, charter: Charter) -> str:
         """Tell who follows as owner: who has been an operator for longest, and may own more."""

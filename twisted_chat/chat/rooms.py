@@ -34,6 +34,7 @@ from twisted_chat.chat.events import (
     You,
 )
 from twisted_chat.chat.ignoring import Ignoring
+from twisted_chat.chat.introduction import Introduction
 from twisted_chat.chat.kept import Kept
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.logins import Logins
@@ -233,14 +234,16 @@ class Rooms:
         wake: Callable[[], None] = lambda: None,
         origin: Origin = NOWHERE,
         after: int | None = None,
+        introduction: Introduction | None = None,
     ) -> Session:
         """Let someone in.
 
         :param wake: called when a session that was busy takes lines again.
         :param after: the id of the last event that they know of, if they come back.
+        :param introduction: who they are, if the door knows it already.
         """
         session = Session(self.new_id(), client, self, wake, origin)
-        session.after = after
+        session.after, session.introduction = after, introduction
         self.sessions[session.id] = session
         self.backplane.publish(Arrived(Who(session.id, None, ""), origin))
         return session

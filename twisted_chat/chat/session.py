@@ -19,6 +19,7 @@ from twisted_chat.chat.events import (
     Who,
 )
 from twisted_chat.chat.intake import Intake
+from twisted_chat.chat.introduction import Introduction, introduce
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
 
@@ -33,7 +34,17 @@ RECORD_VERSION = 1
 class Session(Intake):
     """What belongs to one connection alone."""
 
-    __slots__ = ("absence", "after", "id", "ignored", "person", "quiet", "reply_to", "zone")
+    __slots__ = (
+        "absence",
+        "after",
+        "id",
+        "ignored",
+        "introduction",
+        "person",
+        "quiet",
+        "reply_to",
+        "zone",
+    )
 
     def __init__(
         self,
@@ -54,6 +65,8 @@ class Session(Intake):
         """How they were gone, until they have been shown what they missed."""
         self.after: int | None = None
         """The id of the last event that they know of, if they say so: the next room shows more."""
+        self.introduction: Introduction | None = None
+        """Who they have said they are, until they are."""
         self.zone: str | None = None
         self.quiet = False
         self.reply_to: Who | None = None
@@ -101,8 +114,21 @@ class Session(Intake):
     def arrived(self) -> None:
         """Begin: the chat knows the person now."""
         self.is_put_off = False
+        self.show(self.person.you())
+        if self.introduction:
+            self.rooms.start(self._introduced(self.introduction))
+        else:
+            self._welcome()
+            self._ready()
+
+    async def _introduced(self, introduction: Introduction) -> None:
+        self.introduction = None
+        if not await introduce(self, introduction):
+            self._welcome()
+        self._ready()
+
+    def _welcome(self) -> None:
         self.show(
-            self.person.you(),
             Notice(
                 f"welcome. you are {self.who.name}. /nick NAME takes a name, "
                 "/join ROOM enters a room, /help tells the rest"
@@ -110,7 +136,6 @@ class Session(Intake):
             *self.motd(),
             *self._bar(),
         )
-        self._ready()
 
     def returned(self, begin: int) -> None:
         """Begin again: the chat knows the person still, by their key.

@@ -73,8 +73,8 @@ def _who(value: Any) -> Who:
 
 
 def _origin(value: Any) -> Origin:
-    address, is_bot, key = value
-    return Origin(str(address), bool(is_bot), str(key))
+    address, is_bot, key, *fingerprint = value  # a node of an earlier version sends none
+    return Origin(str(address), bool(is_bot), str(key), *map(str, fingerprint))
 
 
 _CONVERTERS: Mapping[Any, Callable[..., Any]] = MappingProxyType(

@@ -14,7 +14,10 @@ from twisted_chat.state.database import ReadOnly
 
 def keep(record: AccountRecord) -> list[Statement]:
     """Keep an account as it is now."""
-    kept = Statement("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)", record)
+    kept = Statement(
+        "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)",
+        (*record[:-1], json.dumps(record.ssh_keys)),
+    )
     keys = [
         Statement("INSERT OR REPLACE INTO account_keys VALUES (?, ?)", (key, record.id))
         for key in Name.of(record.name).keys
@@ -34,13 +37,14 @@ def drop(id_: str) -> list[Statement]:
 def find(file: ReadOnly, keys: Sequence[str]) -> AccountRecord | None:
     """Find the account that shares one of some keys, if there is one."""
     found = file.one(
-        "SELECT coalesce((SELECT json_array(id, name, secret, since) FROM accounts WHERE id IN "
+        "SELECT coalesce((SELECT json_array(id, name, secret, since, json(ssh_keys)) "
+        "FROM accounts WHERE id IN "
         "(SELECT account FROM account_keys WHERE key IN (SELECT value FROM json_each(?))) "
         "LIMIT 1), 'null')",
         (json.dumps(list(keys)),),
     )
     record = json.loads(found)
-    return record and AccountRecord(*record)
+    return record and AccountRecord.from_record(record)
 
 
 def keep_letter(event: Told) -> Statement:

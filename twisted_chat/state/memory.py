@@ -51,7 +51,7 @@ class MemoryStore:
             return Kept()
         for line in left["lines"]:
             self.record(record.to_line(line))
-        for account in map(AccountRecord._make, left["accounts"]):
+        for account in map(AccountRecord.from_record, left["accounts"]):
             self._accounts.update(dict.fromkeys(Name.of(account.name).keys, account))
         for letter in left["letters"]:
             self.keep_letter(record.to_letter(letter))

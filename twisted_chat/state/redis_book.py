@@ -40,7 +40,7 @@ class Book:
     async def find(self, keys: Sequence[str]) -> AccountRecord | None:
         """Find the account that shares one of some keys, if there is one."""
         found = await self._link.run(self._find, [], keys)
-        return None if found is None else AccountRecord._make(json.loads(found)[:4])
+        return None if found is None else _account(found)
 
     async def keep(self, account: AccountRecord) -> None:
         """Keep an account as it is now.
@@ -48,12 +48,12 @@ class Book:
         :raises ChatError: by now there is another of that name, or of one that looks like it.
         """
         keys = Name.of(account.name).keys
-        value = text_of([*account, keys])
+        value = text_of([*account[:-1], keys, account.ssh_keys])
         start = (account.id, value, account.since, self._version(), DROPPED_SECONDS)
         found = await self._link.run(self._keep, [], [*start, *keys])
         if found is None:
             return
-        taken = AccountRecord._make(json.loads(found)[:4])
+        taken = _account(found)
         if taken.id == account.id:
             raise ChatError(f'"{account.name}" is registered already')
         raise ChatError(f'"{account.name}" looks like "{taken.name}", which is registered')
@@ -111,3 +111,9 @@ class Book:
             self.log.debug("letters are to be dropped later: {why}", why=failure.value)
         else:
             self.log.failure("letters cannot be dropped", failure)
+
+
+def _account(value: bytes) -> AccountRecord:
+    """Read an account as it is kept; its fifth part is for the scripts: the keys of its name."""
+    found = json.loads(value)
+    return AccountRecord.from_record([*found[:4], *found[5:]])

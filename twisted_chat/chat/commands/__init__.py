@@ -15,6 +15,7 @@ from twisted_chat.chat.commands import (
     past,
     people,
     server,
+    sshkeys,
     talking,
 )
 from twisted_chat.chat.commands.command import LOGIN_USAGE, Command, command
@@ -39,4 +40,6 @@ def table(*themes: ModuleType) -> Mapping[str, Command]:
     return MappingProxyType(commands)
 
 
-COMMANDS = table(talking, around, past, people, accounts, charter, order, operators, server)
+COMMANDS = table(
+    talking, around, past, people, accounts, sshkeys, charter, order, operators, server
+)

@@ -6,9 +6,9 @@ from twisted_chat.chat.account import Account
 from twisted_chat.chat.acts import PasswordGiven
 from twisted_chat.chat.addresses import place
 from twisted_chat.chat.charter import Rank
-from twisted_chat.chat.comeback import welcome_back
+from twisted_chat.chat.comeback import be_logged_in, greet_operator, log_in
 from twisted_chat.chat.commands.command import LOGIN_USAGE, command
-from twisted_chat.chat.events import ChatError, LoggedIn, LoggedOut, Notice, Replay
+from twisted_chat.chat.events import ChatError, LoggedOut, Notice
 from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def _register(session: "Session", password: str) -> None:
     _check(password)
     from_ = place(session.person.origin.address)
     account = await session.rooms.accounts.register(session.who.name, password, from_)
-    await _log_in(session, account)
+    await be_logged_in(session, account)
     session.show(Notice(f"{account.name} is yours now. /login {account.name} brings you back"))
 
 
@@ -61,7 +61,7 @@ async def _register_operator(
         return
     await _register(session, password)
     operators.registered(name)
-    _greet_operator(session)
+    greet_operator(session)
 
 
 @command(
@@ -78,41 +78,12 @@ async def login(session: "Session", name: str, password: str = "") -> None:
     if not password:
         session.ask("the password", "login", name)
         return
-    begin = await _log_in(session, await _prove(session, name, password))
-    await welcome_back(session, begin, _greeting(session))
-    _greet_operator(session)
-    await _show_letters(session)
+    await log_in(session, await prove(session, name, password))
 
 
-async def _prove(session: "Session", name: str, password: str) -> Account:
+async def prove(session: "Session", name: str, password: str) -> Account:
     """Check a password, within the limits for who tries from where they are."""
     return await session.rooms.accounts.login(name, password, place(session.person.origin.address))
-
-
-async def _log_in(session: "Session", account: Account) -> int:
-    """Have someone logged in; give the id of the event."""
-    login = LoggedIn(session.who, account.id, account.name)
-    return (await session.rooms.backplane.claim(login)).id
-
-
-def _greeting(session: "Session") -> str:
-    room = session.person.room
-    where = f", in {room.name.text}" if room else ""
-    return f"welcome back, {session.who.name}. you are logged in{where}"
-
-
-def _greet_operator(session: "Session") -> None:
-    if session.rank is Rank.SERVER:
-        session.show(Notice("you are an operator of the server. /help tells what you can do"))
-
-
-async def _show_letters(session: "Session") -> None:
-    """Show what was told to someone while they were not here."""
-    store = session.rooms.store
-    letters = await store.letters(session.account)
-    if letters:
-        session.show(Replay([one for one in letters if one.who.identity not in session.ignored]))
-        store.drop_letters(session.account, letters[-1].id)
 
 
 @command("logout", usage="/logout", help="be a guest again", account=True)
@@ -133,11 +104,11 @@ async def passwd(session: "Session", name: str = "", *typed: str) -> None:
     if name:
         await _give_password(session, name, *typed)
         return
-    account = await _own_account(session)
+    account = await own_account(session)
     if not typed:
         session.ask("the password that you have now", "passwd", "")
     elif typed[0] != PROVEN:
-        await _prove(session, account.name, typed[0])
+        await prove(session, account.name, typed[0])
         session.ask("the new password", "passwd", "", PROVEN)
     else:
         _check(typed[-1])
@@ -145,7 +116,7 @@ async def passwd(session: "Session", name: str = "", *typed: str) -> None:
         session.show(Notice("your password is changed"))
 
 
-async def _own_account(session: "Session") -> Account:
+async def own_account(session: "Session") -> Account:
     """Give the account that someone wants to change.
 
     :raises ChatError: it is not kept here.
@@ -183,11 +154,11 @@ async def _give_password(session: "Session", name: str, password: str = "") -> N
     cost=5,
 )
 async def unregister(session: "Session", password: str = "") -> None:
-    account = await _own_account(session)
+    account = await own_account(session)
     if not password:
         session.ask("the password, to give up your account", "unregister")
         return
-    await _prove(session, account.name, password)
+    await prove(session, account.name, password)
     await session.rooms.accounts.remove(account.id)
     # Not claimed, for they may have gone: nobody is to come by the name and by their rooms.
     session.rooms.backplane.publish(LoggedOut(session.who, for_good=True))

@@ -1,5 +1,6 @@
 """Commands for rooms: entering them, looking around in them."""
 
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
@@ -102,7 +103,7 @@ def rooms(session: "Session", prefix: str = "") -> None:
     "who",
     "names",
     usage="/who [ROOM_NAME]",
-    help="list who is in the room, or in another one",
+    help="list who is in the room, or in another one; from outside of rooms, who is on the server",
     takes=1,
 )
 def who(session: "Session", room_name: str = "") -> None:
@@ -110,9 +111,22 @@ def who(session: "Session", room_name: str = "") -> None:
         room = session.rooms.room(room_name)
         session.show(_members(session, room, f"in {room.name.text}"))
         return
-    if session.person.room is None:
-        raise ChatError("you are in no room. usage: /who ROOM_NAME")
-    session.show(_members(session, session.person.room, "here"))
+    if session.person.room:
+        session.show(_members(session, session.person.room, "here"))
+    else:
+        session.show(_everybody(session))
+
+
+def _everybody(session: "Session") -> Shown:
+    people = session.rooms.people.values()
+    found = nsmallest(LISTED, people, key=lambda one: (one.name.fold, one.name.text))
+    now = session.rooms.clock()
+    ranks = session.rooms.rights
+    return Listing(
+        "on the server",
+        [_marked(one, ranks.rank(one.who.account, None), now) for one in found],
+        len(people) - len(found),
+    )
 
 
 def _members(session: "Session", room: "Room", title: str) -> Shown:

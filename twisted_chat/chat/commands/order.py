@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from twisted_chat.chat import addresses, duration, names
+from twisted_chat.chat import addresses, duration, names, sshkeys
 from twisted_chat.chat.account import account_id
 from twisted_chat.chat.acts import Kicked, Pardoned, Sanctioned
 from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
@@ -162,10 +162,14 @@ class _Subject(NamedTuple):
 
 
 async def _subject(session: "Session", text: str) -> _Subject:
-    """Find whom a text means: an address, ``@`` and an account, or someone's name.
+    """Find whom a text means: an address, an SSH key, ``@`` and an account, or someone's name.
 
     :raises ChatError: nobody.
     """
+    if sshkeys.is_fingerprint(text):
+        if session.rank is not Rank.SERVER:  # nobody else knows who has which
+            raise ChatError("only operators of the server ban keys. usage: /ban NAME")
+        return _Subject(text, text)
     if network := addresses.network(text):
         if session.rank is not Rank.SERVER:  # by halves one could find out where someone is
             raise ChatError("only operators of the server ban addresses. usage: /ban NAME")

@@ -48,6 +48,8 @@ def whois(session: "Session", name: str) -> None:
     told = f"{person.name.text} is {kind}{where}, connected for {connected}{known}{away}{gone}"
     if session.rank is Rank.SERVER and person.origin.address:
         told += f", from {person.origin.address}"
+    if session.rank is Rank.SERVER and person.origin.fingerprint:
+        told += f", with the key {person.origin.fingerprint}"
     session.show(Notice(told))
 
 

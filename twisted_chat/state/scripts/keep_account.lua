@@ -1,7 +1,8 @@
 -- Keeps an account; a new one not if it is taken, or looks like one that is.
 --
--- ARGV: id; the record, with the keys of the name; since when there is the account; the id of the
--- last event of the time before a new one; for how many seconds this is remembered; the keys.
+-- ARGV: id; the record, whose fifth part are the keys of the name; since when there is the account;
+-- the id of the last event of the time before a new one; for how many seconds this is remembered;
+-- the keys.
 -- Gives: the record of the account that stands against it, if one does.
 local kept = redis.call('HGET', 'tcpchat:accounts', ARGV[1])
 local is_change = kept and cjson.decode(kept)[4] == tonumber(ARGV[3])
