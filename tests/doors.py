@@ -48,7 +48,17 @@ def make_certificate(directory: Path) -> None:
 PROXY = "127.0.0.2"
 """Where proxies are."""
 BEHIND = "203.0.113.7"
-DOORS = ["tcp", "unix", "tls", "proxy", "tls behind a proxy", "json", "page", "page over tls"]
+DOORS = [
+    "tcp",
+    "unix",
+    "tls",
+    "proxy",
+    "tls behind a proxy",
+    "json",
+    "page",
+    "page over tls",
+    "ssh",
+]
 
 
 class Doors:
@@ -58,8 +68,10 @@ class Doors:
         need_module("OpenSSL")
         make_certificate(directory)
         need_module("autobahn")
+        need_module("bcrypt")
         self.tls_port, self.json_port = free_port(), free_port()
         self.web_port, self.secure_web_port = free_port(), free_port()
+        self.ssh_port = free_port()
         self.context = ssl.create_default_context(cafile=str(directory / "cert.pem"))
         self.path = str(directory / "chat.sock")
         secure = "ssl:{}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
@@ -72,6 +84,7 @@ class Doors:
                 "--web",
                 f"ssl:{self.secure_web_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
             ),
+            *("--ssh", f"tcp:{self.ssh_port}:interface=127.0.0.1"),
             ports=(
                 ANYWHERE,
                 "unix:chat.sock",
@@ -81,6 +94,8 @@ class Doors:
 
     def ways(self, door: str) -> dict[str, Any]:
         """Give what `Chat.connect` needs for a door."""
+        from ssh import Ssh
+
         tls = {"address": ("127.0.0.1", self.tls_port), "tls": self.context}
         proxy = {"source": PROXY, "header": text_header(BEHIND)}
         return {
@@ -91,6 +106,7 @@ class Doors:
             "tls behind a proxy": {**tls, **proxy, "header": binary_header(BEHIND)},
             "json": {"address": ("127.0.0.1", self.json_port), "kind": Program},
             "page": {"address": ("127.0.0.1", self.web_port), "kind": Page},
+            "ssh": {"address": ("127.0.0.1", self.ssh_port), "kind": Ssh},
             "page over tls": {
                 "address": ("127.0.0.1", self.secure_web_port),
                 "tls": self.context,

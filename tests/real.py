@@ -254,12 +254,17 @@ class Process:
 class Terminal(Process):
     """A program in a terminal of its own, and someone who types there."""
 
-    def __init__(self, *command: str, cwd: Path | None = None) -> None:
+    kind = "dumb"
+    """What programs take it for."""
+
+    def __init__(
+        self, *command: str, cwd: Path | None = None, columns: int = 200, rows: int = 50
+    ) -> None:
         """
         :param command: begins with the path of a program.
         """
         self.fd, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        self.resize(columns, rows)
         try:
             super().__init__(
                 subprocess.Popen(
@@ -269,7 +274,7 @@ class Terminal(Process):
                     stderr=slave,
                     cwd=cwd,
                     start_new_session=True,
-                    env={**os.environ, "TERM": "dumb"},
+                    env={**os.environ, "TERM": self.kind},
                 )
             )
         finally:
@@ -283,6 +288,9 @@ class Terminal(Process):
     def __exit__(self, *_: object) -> None:
         self.hang_up()
         self.end()
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def press(self, keys: bytes) -> None:
         assert os.write(self.fd, keys) == len(keys)

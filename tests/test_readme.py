@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted_chat import ChatService
 from twisted_chat.chat.commands import COMMANDS
 from twisted_chat.chat.limits import Limits
+from twisted_chat.service import HOST_KEY
 from twisted_chat.tap import STATE, Options
 from twisted_chat.testing import ManualClock, RecordingClient, rooms
 
@@ -82,8 +83,11 @@ def test_options():
     real = {f"--{name}": options[name] for name, *_ in options.optParameters}
     real["--port"] = options["port"][0].removeprefix("tcp:")
     real["--state"] = STATE  # which is relative to a directory that is not known yet
+    real["--ssh-host-key"] = HOST_KEY
     real["--auth"] = "own accounts"
-    real |= dict.fromkeys(("--json", "--web", "--web-origin", "--proxy-from", "--operator"))
+    real |= dict.fromkeys(
+        ("--json", "--web", "--web-origin", "--ssh", "--proxy-from", "--operator")
+    )
     real |= {f"--{name}": "off" for name, *_ in options.optFlags}
     said = {}
     for option, default, _ in table(page("README.rst"), "option"):

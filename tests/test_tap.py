@@ -359,6 +359,8 @@ def test_every_option_is_explained(capfd):
         "json",
         "web",
         "web-origin",
+        "ssh",
+        "ssh-host-key",
         "proxy-from",
         "state",
         "motd",
@@ -387,11 +389,12 @@ def test_further_doors_and_proxies_are_repeatable():
     assert parse()["json"] == parse()["proxy-from"] == []
 
 
-def test_a_page_takes_an_extra(capfd, monkeypatch):
+@pytest.mark.parametrize("door", ["web", "ssh"])
+def test_a_door_takes_an_extra(capfd, monkeypatch, door):
     """Without it one line tells which, before anything is started."""
     monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
-    line = refusal(capfd, "--web", "8080")
-    assert line == "tcpchat: --web 8080: takes what pip install 'twisted-chat[web]' installs"
+    line = refusal(capfd, f"--{door}", "8080")
+    assert line == f"tcpchat: --{door} 8080: takes what pip install 'twisted-chat[{door}]' installs"
 
 
 def test_operators_are_repeatable():

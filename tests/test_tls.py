@@ -58,7 +58,7 @@ def test_a_conversation(doors, door):
     ann.say("hello", "/me waves", "/tell b\u00f6b hi")
     bob.expect("> ann: hello", "> * ann waves", "> [ann -> you] hi")
     ann.expect("> [you -> b\u00f6b] hi")
-    if door in ("json", "page", "page over tls"):
+    if door in ("json", "page", "page over tls", "ssh"):
         bob.say("one", "two", "three")
     else:
         bob.send(b"one\r\ntwo\nthr\xff\xf1ee\r\0")

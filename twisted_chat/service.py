@@ -1,8 +1,9 @@
 """The chat as a Twisted service."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.cred.checkers import ICredentialsChecker
@@ -25,10 +26,15 @@ from twisted_chat.interfaces import IBackplane, IStore
 from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
 
+if TYPE_CHECKING:
+    from twisted_chat.doors.sshserver import SshFactory
+
 TICK_SECONDS = 1.0
 CERTIFICATE_SECONDS = 60.0
 COMMAND_SECONDS = 1.0
 """In which commands have to be done before the chat moves to another process."""
+HOST_KEY = "tcpchat_host_key"
+"""The file with the key of the server for SSH, unless another is named."""
 FAREWELL = "the server is going down. goodbye"
 
 
@@ -57,6 +63,8 @@ class ChatService(MultiService):
         json: Iterable[str] = (),
         web: Iterable[str] = (),
         web_origins: Iterable[str] = (),
+        ssh: Iterable[str] = (),
+        ssh_host_key: Path | str = HOST_KEY,
         proxies: Sequence[Network] = (),
         node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
@@ -70,6 +78,8 @@ class ChatService(MultiService):
         :param json: server endpoint strings, too; programs come in there, and speak JSON.
         :param web: server endpoint strings, too; browsers find a page there.
         :param web_origins: of other sites whose pages may come: ``https://example.org``.
+        :param ssh: server endpoint strings, too; SSH reaches the chat there.
+        :param ssh_host_key: file with the key of this server; it is made if there is none.
         :param proxies: where those come from who tell who is behind them, by a PROXY header.
         :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
@@ -109,6 +119,12 @@ class ChatService(MultiService):
             from twisted_chat.doors.web import Web  # noqa: PLC0415  # it is an extra
 
             doors.append(("web", Web(self.factory, web_origins), web))
+        self.ssh: SshFactory | None = None
+        if ssh := list(ssh):
+            from twisted_chat.doors import sshserver  # noqa: PLC0415  # likewise
+
+            self.ssh = sshserver.SshFactory(self.factory, Path(ssh_host_key))
+            doors.append(("ssh", self.ssh, ssh))
         self.listeners: Sequence[Listener] = [
             Listener(reactor, description, factory, proxies, door)
             for door, factory, descriptions in doors
@@ -123,6 +139,7 @@ class ChatService(MultiService):
 
     def startService(self) -> None:
         self._refuse_restart()
+        self._prepare_doors()
         self._restore()
         self._ticking.start(TICK_SECONDS, now=False)
         self._watching.start(CERTIFICATE_SECONDS, now=False)
@@ -131,6 +148,16 @@ class ChatService(MultiService):
             self.log.info("listening on {port}", port=listener.description)
         if not self._node:
             self._invite_all()
+
+    def _prepare_doors(self) -> None:
+        """Read what doors need besides their ports, as the user as whom the chat runs.
+
+        :raises ValueError: it cannot be used.
+        :raises OSError: it cannot be read.
+        """
+        if self.ssh:
+            self.ssh.prepare()
+            self.log.info("the key for SSH is {fingerprint}", fingerprint=self.ssh.fingerprint)
 
     def _watch_certificates(self) -> None:
         for listener in self.listeners:

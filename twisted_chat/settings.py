@@ -26,7 +26,8 @@ from twisted_chat.link import Target
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
-WEB_EXTRA = "pip install 'twisted-chat[web]'"
+EXTRAS = {"web": ("web", ["autobahn"]), "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"])}
+"""By the option of a door, what has to be installed for it, and how that is told."""
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
 
@@ -57,6 +58,13 @@ class Settings(usage.Options, AuthOptionMixin):
         ["keep", None, "30d", "how long history is kept: 90s, 10m, 2h, 30d"],
         ["keep-lines", None, 1000000, "how many lines of a room are kept"],
         ["replay", None, REPLAYED, "lines of the past that who enters a room is shown"],
+        [
+            "ssh-host-key",
+            None,
+            None,
+            "file with the key of the server for SSH, made if there is none "
+            "[default: tcpchat_host_key in the run directory]",
+        ],
         ["redis", None, None, "redis://HOST:PORT/DB of the cluster that this is a node of"],
         ["redis-file", None, None, "file with that, if it has a password"],
         ["node", None, "node", "name of this node of the cluster"],
@@ -77,6 +85,7 @@ class Settings(usage.Options, AuthOptionMixin):
         self["json"] = []
         self["web"] = []
         self["web-origin"] = []
+        self["ssh"] = []
         self["proxy-from"] = []
         self["operator"] = []
         self["auth"] = {}
@@ -126,6 +135,10 @@ class Settings(usage.Options, AuthOptionMixin):
         """Another site whose pages may come, such as https://example.org; repeatable"""
         self["web-origin"].append(_origin(origin))
 
+    def opt_ssh(self, port: str) -> None:
+        """Where people come in by SSH: as --port; repeatable [default: none]"""
+        self["ssh"].append(_port(port, "ssh"))
+
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""
         self["proxy-from"].append(_network(network))
@@ -162,8 +175,10 @@ class Settings(usage.Options, AuthOptionMixin):
         self._find_files()
         self._read_limits()
         self._read_cluster()
-        if self["web"] and not find_spec("autobahn"):
-            _refuse("web", self["web"][0].removeprefix("tcp:"), f"takes what {WEB_EXTRA} installs")
+        for door, (extra, modules) in EXTRAS.items():
+            if self[door] and not all(map(find_spec, modules)):
+                takes = f"takes what pip install 'twisted-chat[{extra}]' installs"
+                _refuse(door, self[door][0].removeprefix("tcp:"), takes)
 
     def _take_file(self) -> None:
         """Take from the file what the command line does not say."""
@@ -188,6 +203,8 @@ class Settings(usage.Options, AuthOptionMixin):
             _refuse("state", state, "takes a file, or :memory:")
         if state not in (None, ":memory:"):
             self["state"] = str(self.directory / state)
+        if self["ssh-host-key"] is not None:
+            self["ssh-host-key"] = str(self.directory / self["ssh-host-key"])
         self.motd = []
         if motd is not None:
             self["motd"] = self.directory / motd

@@ -31,7 +31,7 @@ from twisted_chat.interfaces import IStore
 from twisted_chat.node import Node
 from twisted_chat.notify import Notifier, crowd
 from twisted_chat.reload import Reload
-from twisted_chat.service import ChatService
+from twisted_chat.service import HOST_KEY, ChatService
 from twisted_chat.settings import ENDPOINT, Settings
 from twisted_chat.state.database import Database
 from twisted_chat.state.sqlite import SQLiteStore
@@ -39,15 +39,17 @@ from twisted_chat.state.sqlite import SQLiteStore
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
 
-DOORS = ("port", "json", "web")
+DOORS = ("port", "json", "web", "ssh")
 """The options that tell of ports."""
 STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
+KEY_FILE = "a file with an ed25519 key, which only the user of the chat may read"
 
 HOW_TO_REACH = {
     "port": "people reach it with: telnet localhost {host.port}",
     "web": "browsers reach it at: http://localhost:{host.port}/",
+    "ssh": "people reach it with: ssh -p {host.port} NAME@localhost",
 }
 RENEWED = "the server is being renewed. please connect again"
 RENEWED_FOR = "the server is being renewed: reconnect within {:.0f} seconds, your place is kept"
@@ -85,6 +87,8 @@ class Options(Settings):
                     _check_port(option, port)
             if self.redis is None:
                 _check_state(self["state"] or STATE)
+            if self["ssh"]:
+                _check_host_key(_host_key(self))
         print("tcpchat: all is well")  # noqa: T201
         raise SystemExit(0)
 
@@ -111,12 +115,15 @@ class ChatProcess(ChatService):
             json=options["json"],
             web=options["web"],
             web_origins=options["web-origin"],
+            ssh=options["ssh"],
+            ssh_host_key=_host_key(options),
             proxies=[ip_network(one) for one in options["proxy-from"]],
             node=_node(reactor, options),
             checkers=options.checkers,
             operators=options["operator"],
         )
         self._state = options["state"] or STATE
+        self._host_key = _host_key(options)
         self.rooms.motd = options.motd
         self._options = options
         self.reload = Reload(self, options, self._within_descriptors)
@@ -157,6 +164,12 @@ class ChatProcess(ChatService):
                 self._inheritance.accept()
         self.move_in()
         self._reactor.callWhenRunning(self._begin)
+
+    def _prepare_doors(self) -> None:
+        try:
+            super()._prepare_doors()
+        except (ValueError, OSError) as error:
+            self._fail_to_start(_key_words(self._host_key, error))
 
     @contextmanager
     def _inheriting(self) -> Iterator[None]:
@@ -320,6 +333,24 @@ def _check_state(state: str) -> None:
         raise usage.UsageError(_state_words(state, error)) from None
 
 
+def _check_host_key(file: str) -> None:
+    """Check whether the key could be read or made, without doing so.
+
+    :raises UsageError: it could not be.
+    """
+    from twisted_chat.doors import hostkey  # noqa: PLC0415  # it is an extra
+
+    try:
+        hostkey.check(Path(file))
+    except (ValueError, OSError) as error:
+        raise usage.UsageError(_key_words(file, error)) from None
+
+
+def _host_key(options: Options) -> str:
+    """Give the file with the key for SSH: in the directory in which twistd runs, by default."""
+    return options["ssh-host-key"] or HOST_KEY
+
+
 def _store(reactor: Any, options: Options) -> IStore | None:
     """Make the store that the options name; None for memory.  It is opened later."""
     if options["state"] == ":memory:" or options.redis:
@@ -348,6 +379,11 @@ def _node(reactor: Any, options: Options) -> Node | None:
 
 def _state_words(state: str, error: Exception) -> str:
     return f"--state {sanitize(state)}: {error}. takes {STATE_FILE}"
+
+
+def _key_words(file: str, error: Exception) -> str:
+    why = getattr(error, "strerror", None) or error
+    return f"--ssh-host-key {sanitize(file)}: {why}. takes {KEY_FILE}"
 
 
 def _port_words(error: Exception, option: str = "port") -> str:

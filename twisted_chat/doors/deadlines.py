@@ -26,6 +26,10 @@ class Deadlines(Generic[T]):
         self._due: dict[T, float] = {}
         self._timer: IDelayedCall | None = None
 
+    def __len__(self) -> int:
+        """For how many it is counting."""
+        return len(self._due)
+
     def begin(self, one: T) -> None:
         """Give ``one`` the time, anew if it was counting already."""
         if not self._seconds:

@@ -33,7 +33,7 @@ class HeldLines(LineReceiver):
         :param longest: bytes in a line.
         """
         self._clock = clock
-        self._scanner = Scanner(longest)
+        self._scanner: Any = Scanner(longest)  # a door may have a `Terminal` in its stead
         self._found: list[Found] = []  # in reverse: the next is the last
         self._clean = False
         """Whether all that was found is printable ASCII."""

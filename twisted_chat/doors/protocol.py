@@ -40,6 +40,8 @@ class ChatProtocol(HeldLines):
     """What the door is called in records."""
     echo = False
     is_bot = False
+    is_carried = False
+    """Whether it comes over a connection that is counted by itself."""
     format: IFormat = PLAIN
 
     def __init__(self, factory: "ChatFactory", address: IAddress | None) -> None:
@@ -240,7 +242,7 @@ class ChatProtocol(HeldLines):
         self._outbox.send(data)
 
     def _show(self, shown: Shown) -> None:
-        self._outbox.send(self.format.render(shown))
+        self.send(self.format.render(shown))
 
     @property
     def exposed(self) -> bool:

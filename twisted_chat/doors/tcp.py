@@ -88,7 +88,8 @@ class ChatFactory(Factory):
     def entered(self, protocol: ChatProtocol) -> None:
         """Count a connection in."""
         self.protocols.add(protocol)
-        self.admission.enter(protocol.address)
+        if not protocol.is_carried:
+            self.admission.enter(protocol.address)
         self.silent.begin(protocol)
         self.idle.begin(protocol)
         self.log.debug("connected: {peer}", peer=protocol.address)
@@ -98,7 +99,8 @@ class ChatFactory(Factory):
     def left(self, protocol: ChatProtocol, reason: str) -> None:
         """Count a connection out."""
         self.protocols.discard(protocol)
-        self.admission.leave(protocol.address)
+        if not protocol.is_carried:
+            self.admission.leave(protocol.address)
         for deadlines in (self.silent, self.idle, self.handshaking, self.closing):
             deadlines.done(protocol)
         self.log.debug("disconnected: {peer}: {reason}", peer=protocol.address, reason=reason)
