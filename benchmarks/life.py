@@ -2,33 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
+from benchmarks.crowd import ROOMS, Crowd
 from benchmarks.doors import GoneError, Heard, Ports
 from benchmarks.ledger import Ledger, Witnesses
-from benchmarks.person import MOVES, PATIENCE, Person
+from benchmarks.person import PATIENCE, Person, source, words
 
-ROOMS = ("tea", "coffee", "cocoa")
 STAYING = 7
 """Who stay in each room and talk, beside two who say nothing."""
 PAUSE = 1.5
 """Seconds from one line of each to the next, in the mean."""
-EVERY = 1.0
-"""Seconds from one who comes to the next, in the mean."""
-AT_ONCE = 25
-"""Comers who may be there at a time."""
-ACCOUNTS = 8
-PASSWORD = "correct horse battery"
-PASTED = 120
-"""Lines of one who floods: flood control holds back most of them."""
-HEAVY = 100
-"""Lines of 900 bytes that one pastes whom another does not read, who asks for the history as often."""
-
-WORDS = "the kettle sings and rain runs down the panes while somebody warms a cup for you".split()
-
-Scene = Callable[[str], Coroutine[Any, Any, None]]
+QUESTIONS = ("/history 20", "/who", "/search kettle", "/uptime")
 
 
 class Life:
@@ -39,76 +25,28 @@ class Life:
         :param report: is told, in words, what went wrong.
         """
         self.ledger = Ledger()
-        self.acts: dict[str, int] = {}
-        """How often each was done to its end."""
         self._ports, self._report = ports, report
         self._chance = random.Random(seed)
+        self.crowd = Crowd(ports, self.ledger, self._chance, report)
         self._staying: list[Person] = []
         self._talking: list[asyncio.Task[None]] = []
-        self._coming: set[asyncio.Task[None]] = set()
-        self._came = 0
-        self._here: set[Person] = set()
-        self._is_restarting = False
-        self._excused: set[str] = set()
-        """Those who may lose the connection by a hot restart."""
-        self._heavy = asyncio.Lock()
-        self._court = asyncio.Lock()
-        self._free_accounts = [f"acc{number}" for number in range(ACCOUNTS)]
-        self._scenes: dict[Scene, int] = {
-            self._visit: 60,
-            self._flood: 3,
-            self._read_late: 5,
-            self._read_never: 2,
-            self._be_cut_off: 12,
-            self._keep_order: 5,
-            self._look_around: 13,
-        }
 
     @property
     def people(self) -> int:
-        return len(self._here)
-
-    # Beginning and end
+        return len(self._staying) + len(self.crowd.here)
 
     async def begin(self) -> None:
         """Have those come who stay."""
-        for account in self._free_accounts:
-            async with self._person(account) as person:
-                await self._arrive(person)
-                await person.take_name()
-                await person.asks(f"/register {PASSWORD}", f"> {account} is yours now")
-                await person.quit()
+        await self.crowd.register()
         for room in ROOMS:
             await self._settle(room)
         for place, person in enumerate(self._staying):
             if not person.name.startswith("witness"):
                 self._talking.append(asyncio.create_task(self._talk(person, place)))
 
-    async def go_on(self, until: Callable[[], bool]) -> None:
-        """Have people come, as long as it is not time."""
-        while not until():
-            await asyncio.sleep(self._chance.expovariate(1 / EVERY))
-            if len(self._coming) < AT_ONCE:
-                [scene] = self._chance.choices([*self._scenes], [*self._scenes.values()])
-                task = asyncio.create_task(self._play(scene, f"c{self._came}"))
-                self._coming.add(task)
-                task.add_done_callback(self._coming.discard)
-                self._came += 1
-
-    @contextmanager
-    def restart(self) -> Iterator[None]:
-        """Meanwhile whoever has a connection that cannot move may lose it."""
-        self._excused |= {person.name for person in self._here if not person.moves}
-        self._is_restarting = True
-        try:
-            yield
-        finally:
-            self._is_restarting = False
-
     async def end(self) -> None:
         """Have all comers go, see that those who stay have heard everything, and have them go."""
-        if self._coming:
-            await asyncio.wait(self._coming, timeout=3 * PATIENCE)
+        await self.crowd.end()
         for task in self._talking:
             task.cancel()
         await asyncio.gather(*self._talking, return_exceptions=True)
@@ -120,7 +58,6 @@ class Life:
             self._report(missing)
         for person in self._staying:
             await person.quit()
-            self._here.discard(person)
 
     def _missing(self) -> list[str]:
         return [
@@ -129,8 +66,6 @@ class Life:
             for other in self._staying
             if one is not other and one.room == other.room and (number := one.misses(other))
         ]
-
-    # Those who stay
 
     async def _settle(self, room: str) -> None:
         """Have a room's own people come: the witnesses before all others."""
@@ -152,11 +87,10 @@ class Life:
 
     async def _stay(self, name: str, room: str, door: str) -> Person:
         person = Person(name, self.ledger, self._wrong, is_prompt=True)
-        await self._arrive(person, door)
+        await person.come(self._ports, door, source(self._chance))
         await person.take_name()
         await person.enter(room)
         self._staying.append(person)
-        self._here.add(person)
         return person
 
     async def _talk(self, person: Person, place: int) -> None:
@@ -167,177 +101,13 @@ class Life:
             while True:
                 await asyncio.sleep(chance.expovariate(1 / PAUSE))
                 if chance.random() < 0.1:
-                    person.tells(buddy, self._words(chance))
+                    person.tells(buddy, words(chance))
                 else:
-                    person.talks(self._words(chance), chance.choice(("", "", "", "/msg ")))
+                    person.talks(words(chance), chance.choice(("", "", "", "/msg ")))
                 if chance.random() < 0.02:
-                    person.says(chance.choice(("/history 20", "/who", "/search kettle", "/uptime")))
+                    person.says(chance.choice(QUESTIONS))
         except GoneError:
             self._report(f"{person.name}, who stays, lost the connection")
 
-    # Those who come and go
-
-    async def _play(self, scene: Scene, name: str) -> None:
-        """Play a scene to its end, unless it loses its connection at a restart."""
-        what = scene.__name__.strip("_").replace("_", " ")
-        try:
-            await scene(name)
-        except GoneError:
-            if name not in self._excused:
-                self._report(f"{name} lost the connection ({what})")
-        except (TimeoutError, OSError) as error:
-            self._report(f"{name} ({what}): {error!r}")
-        else:
-            self.acts[what] = self.acts.get(what, 0) + 1
-        self._excused.discard(name)
-
-    async def _visit(self, name: str) -> None:
-        """Come by any door, say a few lines, and go in any way."""
-        door = self._chance.choices(("text", "json", "tls", "web", "ssh"), (40, 20, 20, 15, 5))[0]
-        async with self._person(name) as person:
-            await self._arrive(person, door)
-            await person.take_name()
-            await person.enter(self._chance.choice(ROOMS))
-            for _ in range(self._chance.randrange(8)):
-                await asyncio.sleep(self._chance.expovariate(1))
-                person.talks(self._words(self._chance))
-            leave = self._chance.choice((person.quit, person.quit, person.finish, person.drop))
-            await leave()
-
-    async def _look_around(self, name: str) -> None:
-        """Come, and ask for all kinds of things."""
-        async with self._person(name) as person:
-            await self._arrive(person, self._chance.choice(("text", "tls")))
-            await person.asks("/rooms", "> available rooms: ")
-            await person.asks("/who tea", "> in tea: ")
-            await person.take_name()
-            await person.enter(self._chance.choice(ROOMS))
-            person.says("/history 100", "/time Europe/Berlin", "/whois tea0", "/ignore tea1")
-            person.says("/topic about " + self._words(self._chance), "/me looks around", "/away")
-            person.says("/search kettle")
-            await person.asks("/nonsense", "err: unknown command: /nonsense")
-            await person.quit(f"/quit {self._words(self._chance)}")
-
-    async def _flood(self, name: str) -> None:
-        """Paste more than is taken at once, and go: all of it must be heard."""
-        async with self._person(name) as person:
-            await self._arrive(person)
-            await person.take_name()
-            await person.enter(self._chance.choice(ROOMS))
-            person.pastes(*(self._words(self._chance) for _ in range(PASTED)))
-            await person.quit()
-
-    async def _read_late(self, name: str) -> None:
-        """Read nothing for a while, and then all of it."""
-        async with self._person(name) as person:
-            await self._arrive(person, receive_buffer=4096)
-            await person.take_name()
-            await person.enter(self._chance.choice(ROOMS))
-            person.pauses()
-            await asyncio.sleep(self._chance.uniform(2, 10))
-            await person.reads_on()
-            await person.quit()
-
-    async def _read_never(self, name: str) -> None:
-        """Be cut, for reading nothing of what somebody pastes, nor of what one has asked for."""
-        has_left = asyncio.Event()
-        async with self._heavy, self._person(name) as person, self._person(f"{name}b") as other:
-            other.also_to(lambda heard: heard.kind == "left" and has_left.set())
-            for one, how in ((person, {"receive_buffer": 4096}), (other, {})):
-                await self._arrive(one, **how)
-                await one.take_name()
-                await one.enter("heavy")
-            person.pauses()
-            other.pastes(*["x" * 900] * HEAVY)
-            person.says(*["/history 200"] * HEAVY)
-            async with asyncio.timeout(PATIENCE):
-                await has_left.wait()
-            await other.quit()
-
-    async def _be_cut_off(self, name: str) -> None:
-        """Log in, talk, lose the connection, and go on in the place that was kept."""
-        if not self._free_accounts:
-            return
-        account = self._free_accounts.pop(0)
-        try:
-            async with self._person(account) as person:
-                await self._log_in(person, f"> welcome back, {account}")
-                await person.enter(self._chance.choice(ROOMS))
-                for _ in range(self._chance.randrange(1, 4)):
-                    room = person.room
-                    person.talks(self._words(self._chance))
-                    await asyncio.sleep(self._chance.uniform(0.5, 3))
-                    await person.drop()
-                    await asyncio.sleep(self._chance.uniform(0.5, 10))
-                    await self._log_in(
-                        person, f"> welcome back, {account}. you are logged in, in {room}"
-                    )
-                    person.room = room
-                await person.quit()
-        finally:
-            self._free_accounts.append(account)
-
-    async def _log_in(self, person: Person, answer: str) -> None:
-        await self._arrive(person)
-        await person.asks(f"/login {person.name} {PASSWORD}", answer)
-
-    async def _keep_order(self, name: str) -> None:
-        """Run a room, and someone out of it."""
-        account = "acc-judge"
-        async with self._court, self._person(name) as person, self._person(account) as judge:
-            await self._arrive(judge)
-            if account in self.ledger.said:
-                await judge.asks(f"/login {account} {PASSWORD}", "> ")
-            else:
-                await judge.take_name()
-                await judge.asks(f"/register {PASSWORD}", f"> {account} is yours now")
-            await judge.enter("court")
-            await self._arrive(person)
-            await person.take_name()
-            await person.enter("court")
-            person.talks("unheard of")
-            await judge.asks(f"/mute {name} 1m loud", f"> {account} muted {name}")
-            await person.asks("is anybody there?", "err: ")
-            await judge.asks(f"/unmute {name}", f"> {account} ")
-            await judge.asks(f"/ban {name} 1m enough", f"> {account} banned {name}")
-            await person.asks("/join court", "err: ")
-            await judge.asks(f"/unban {name}", f"> {account} ")
-            await person.enter("court")
-            await judge.asks(f"/kick {name}", f"> {account} kicked {name}")
-            await person.quit()
-            await judge.quit()
-
-    # What they have in common
-
-    async def _arrive(self, person: Person, door: str = "text", **how: Any) -> None:
-        if self._is_restarting and door not in MOVES:
-            self._excused.add(person.name)
-        await person.come(self._ports, door, self._source(), **how)
-
-    def _person(self, name: str) -> "_Here":
-        return _Here(self._here, Person(name, self.ledger, self._wrong))
-
-    def _source(self) -> str:
-        """Give the address that someone comes from."""
-        return f"127.0.{self._chance.randrange(1, 5)}.{self._chance.randrange(1, 255)}"
-
-    def _words(self, chance: random.Random) -> str:
-        return " ".join(chance.choices(WORDS, k=chance.randrange(1, 20)))
-
     def _wrong(self, error: Exception) -> None:
         self._report(str(error) or repr(error))
-
-
-class _Here:
-    """Someone is here, and leaves nothing behind."""
-
-    def __init__(self, here: set[Person], person: Person) -> None:
-        self._all, self._person = here, person
-
-    async def __aenter__(self) -> Person:
-        self._all.add(self._person)
-        return self._person
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._person.go()
-        self._all.discard(self._person)

@@ -1,6 +1,7 @@
 """One of the people of a soak: comes, hears, and is asked to say things."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,17 @@ PATIENCE = 60.0
 
 MOVES = ("text", "json")
 """The doors whose connections outlive a hot restart."""
+SENTENCE = "the kettle sings and rain runs down while somebody warms a cup for you"
+
+
+def words(chance: random.Random) -> str:
+    """Give something to say."""
+    return " ".join(chance.choices(SENTENCE.split(), k=chance.randrange(1, 20)))
+
+
+def source(chance: random.Random) -> str:
+    """Give the address that someone comes from."""
+    return f"127.0.{chance.randrange(1, 5)}.{chance.randrange(1, 255)}"
 
 
 class Person:

@@ -2,132 +2,29 @@
 
 import argparse
 import asyncio
-import contextlib
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-
 from pathlib import Path
 
 from benchmarks import timeline, vitals
-from benchmarks.doors import Ports
 from benchmarks.life import Life
-from benchmarks.measure import RunError, free_port, wait_for
 from benchmarks.person import Person
 from benchmarks.progress import WIDTH
-from benchmarks.servers import twistd
-from benchmarks.vitals import Growth, Sample
+from benchmarks.soaked import Chat
+from benchmarks.vitals import Sample
 
-RESTARTS = 5
-"""Hot restarts, all in the first third: a leak must have the time to show in one process."""
+RESTARTS, A_MINUTE = 5, 2.5
+"""Hot restarts, or fewer if time is short; all are in the first third, so that a leak has the time
+to show in one process."""
 SAMPLES = 720
 RELOAD_EVERY = 35
 """Samples from one SIGHUP to the next."""
 DOORS = ("text", "tls", "json", "web", "ssh")
-WENT_ON = "connections, "
-"""What the next process logs of those whom it was given."""
 LOGGED_WRONG = ("#error]", "#critical]", "Traceback")
 SHOWN = 20
 """Complaints that are shown."""
-
-
-class Chat:
-    """A chat with a door of each kind, in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.ports = Ports(*(free_port() for _ in range(5)))
-        self.life = 1
-        _make_certificate(directory)
-        at = "tcp:{}:interface=127.0.0.1"
-        secure = f"ssl:{self.ports.tls}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
-        with (directory / "output").open("wb") as output:
-            self._process = subprocess.Popen(
-                [
-                    *(twistd(), "-n", "--pidfile=", "--logfile", "log", "tcpchat"),
-                    *("--port", at.format(self.ports.text), "--port", secure),
-                    *("--json", at.format(self.ports.json), "--web", at.format(self.ports.web)),
-                    *("--ssh", at.format(self.ports.ssh), "--sendq", "65536"),
-                    *("--flood", "10/50"),
-                    *("--keep-lines", "2000", "--state", "chat.sqlite"),
-                ],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        try:
-            wait_for(self.ports.text, self._process, directory / "output")
-        except BaseException:
-            self.kill()
-            raise
-
-    @property
-    def pid(self) -> int:
-        """The process that is the chat now."""
-        return vitals.family(self._process.pid)[-1]
-
-    def log(self) -> str:
-        return (self._directory / "log").read_text("utf-8", "replace")
-
-    async def restart(self) -> None:
-        """Have the code replaced, and wait until another process has gone on.
-
-        :raises TimeoutError: none has.
-        """
-        went_on = self.log().count(WENT_ON)
-        self._process.send_signal(signal.SIGUSR2)
-        async with asyncio.timeout(60):
-            while self.log().count(WENT_ON) == went_on or len(vitals.family(self._process.pid)) > 2:
-                await asyncio.sleep(0.05)
-        self.life += 1
-
-    def reload(self) -> None:
-        self._process.send_signal(signal.SIGHUP)
-
-    def sample(self, seconds: float, life: Life) -> Sample:
-        pids = vitals.family(self._process.pid)
-        delays = sorted(life.ledger.delays) or [0.0]
-        return Sample(
-            round(seconds, 2),
-            self.life,
-            vitals.memory(pids),
-            vitals.descriptors(pids[-1]),
-            vitals.threads(pids[-1]),
-            life.people,
-            vitals.size(self._directory / "chat.sqlite"),
-            round(delays[len(delays) * 99 // 100] * 1000, 3),
-            life.ledger.total(),
-        )
-
-    def stop(self) -> int:
-        """Stop it in order, and give the exit code."""
-        self._process.terminate()
-        return self._process.wait(30)
-
-    def kill(self) -> None:
-        """See to it that nothing is left."""
-        with contextlib.suppress(FileNotFoundError):
-            for pid in vitals.family(self._process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self._process.wait(30)
-
-
-def _make_certificate(directory: Path) -> None:
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"),
-        ],
-        cwd=directory,
-        check=True,
-        capture_output=True,
-    )
 
 
 class Soak:
@@ -158,15 +55,12 @@ class Soak:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sample())
             group.create_task(self._restart())
-            group.create_task(self.life.go_on(self._is_over))
+            group.create_task(self.life.crowd.go_on(self._is_over))
         await self.life.end()
         await self._leave_nothing(empty)
         self._look_at_the_log()
         if code := self._chat.stop():
             self.complain(f"the chat ended with {code}")
-
-    def growths(self) -> list[Growth]:
-        return vitals.growths(self.samples)
 
     def _now(self) -> float:
         return time.monotonic() - self._begin
@@ -214,15 +108,18 @@ class Soak:
         every = self._seconds / SAMPLES
         while not self._is_over():
             await asyncio.sleep(max(every, 0.5))
+            if self.life.crowd.is_restarting:  # there are two processes
+                continue
             self.samples.append(self._chat.sample(self._now(), self.life))
             self._show()
             if len(self.samples) % RELOAD_EVERY == 0:
                 self._chat.reload()
 
     async def _restart(self) -> None:
-        for number in range(1, RESTARTS + 1):
-            await asyncio.sleep(self._seconds / 3 * number / RESTARTS - self._now())
-            with self.life.restart():
+        restarts = max(1, min(RESTARTS, int(self._seconds / 60 * A_MINUTE)))
+        for number in range(1, restarts + 1):
+            await asyncio.sleep(self._seconds / 3 * number / restarts - self._now())
+            with self.life.crowd.restart():
                 await self._chat.restart()
             self.restarts.append(self._now())
 
@@ -267,6 +164,7 @@ def _options() -> argparse.Namespace:
 def main() -> int:
     """Run it, and give the exit code."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the chat ends with us
     with tempfile.TemporaryDirectory() as name:
         chat = Chat(Path(name))
         try:
@@ -274,19 +172,31 @@ def main() -> int:
             asyncio.run(soak.run())
         finally:
             chat.kill()
-    growths = soak.growths()
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        vitals.write(options.out / "soak.csv", soak.samples)
-        picture = timeline.draw(soak.samples)
-        (options.out / "soak.svg").write_text(picture, "utf-8")
-    _say(", ".join(f"{number} × {act}" for act, number in sorted(soak.life.acts.items())))
-    _say(f"{soak.life.ledger.total()} lines, {soak.life.ledger.deliveries} deliveries checked")
+        _write(options.out, soak.samples)
+    return 0 if _is_well(soak) else 1
+
+
+def _write(directory: Path, samples: list[Sample]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    vitals.write(directory / "soak.csv", samples)
+    (directory / "soak.svg").write_text(timeline.draw(samples), "utf-8")
+
+
+def _is_well(soak: Soak) -> bool:
+    """Show what came out; tell whether it is as it should be."""
+    _say(", ".join(f"{number} × {act}" for act, number in sorted(soak.life.crowd.acts.items())))
+    _say(f"{soak.life.ledger.total():,} lines; {soak.life.ledger.deliveries:,} deliveries, checked")
+    try:
+        growths = vitals.growths(soak.samples)
+    except ValueError as error:
+        soak.complain(str(error))
+        growths = []
     for growth in growths:
         _say(str(growth))
     if soak.complaints:
         _say(f"{len(soak.complaints)} complaints")
-    return 1 if soak.complaints or not all(growth.is_flat for growth in growths) else 0
+    return not soak.complaints and all(growth.is_flat for growth in growths)
 
 
 if __name__ == "__main__":

@@ -56,10 +56,11 @@ class Growth:
         return self.grown <= ALLOWED
 
     def __str__(self) -> str:
+        verdict = "flat" if self.is_flat else "NOT FLAT"
         finds = ALLOWED / MIB / self.seconds * 3600
         return (
-            f"{'flat' if self.is_flat else 'NOT FLAT'}: {self.title}: {self.early / MIB:.2f} MiB, "
-            f"then {self.late / MIB:.2f}, {self.grown / MIB:+.2f} in {self.seconds / 60:.1f} minutes; "
+            f"{verdict}: {self.title}: {self.early / MIB:.2f} MiB, then {self.late / MIB:.2f} "
+            f"after {self.seconds / 60:.1f} minutes; "
             f"a leak of more than {finds:.1f} MiB an hour would be found"
         )
 
@@ -74,14 +75,17 @@ def family(pid: int) -> list[int]:
 
 
 def descriptors(pid: int) -> int:
+    """Give how many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def threads(pid: int) -> int:
+    """Give how many threads a process has."""
     return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def memory(pids: Iterable[int]) -> int:
+    """Give the bytes that are resident of some processes."""
     return sum(resident(pid) for pid in pids)
 
 
@@ -91,43 +95,46 @@ def size(state: Path) -> int:
 
 
 def growths(samples: Sequence[Sample]) -> list[Growth]:
-    """Compare what should be alike: the last life with itself, and each life with those before."""
-    usual = median(sample.people for sample in samples)
-    alike = [one for one in samples if abs(one.people - usual) <= USUAL * usual]
-    lives = _lives(alike)
-    found = [_within(lives[-1])]
+    """Compare what should be alike: the last life with itself, and the first life with the last.
+
+    :raises ValueError: there is too little to compare.
+    """
+    lives = _lives(samples)
+    found = [("within the last life", *quarters(lives[-1]))]
     if len(lives) > 1:
-        found.append(_across(lives))
-    return found
+        title = f"from life to life, over {len(lives) - 1} restarts"
+        found.append((title, *_of_one_age(lives[0], lives[-1])))
+    usual = median(sample.people for sample in samples)
+    return [
+        _growth(title, _alike(early, usual), _alike(late, usual)) for title, early, late in found
+    ]
 
 
-def quarters(life: Sequence[Sample]) -> tuple[Sequence[Sample], Sequence[Sample]]:
+def quarters(life: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     """Give the second and the last quarter of a life: the first is for what is made but once."""
-    begin, end = life[0].seconds, life[-1].seconds
-    quarter = (end - begin) / 4
-    second = [one for one in life if begin + quarter <= one.seconds < begin + 2 * quarter]
-    return second, [one for one in life if one.seconds >= end - quarter]
+    quarter = len(life) // 4
+    return [*life[quarter : 2 * quarter]], [*life[-quarter:]]
 
 
-def _within(life: Sequence[Sample]) -> Growth:
-    return _growth("within the last life", *quarters(life))
+def _of_one_age(
+    first: Sequence[Sample], last: Sequence[Sample]
+) -> tuple[list[Sample], list[Sample]]:
+    """Give the second half of a life, and what is as old of another."""
+    length = min(len(first), len(last))
+    return [*first[length // 2 : length]], [*last[length // 2 : length]]
 
 
-def _across(lives: Sequence[Sequence[Sample]]) -> Growth:
-    """Compare the first life with the last, at the same age."""
-    ages = min(life[-1].seconds - life[0].seconds for life in lives)
-    first, last = (
-        [one for one in life if ages / 2 <= one.seconds - life[0].seconds <= ages]
-        for life in (lives[0], lives[-1])
-    )
-    return _growth(f"from life to life, over {len(lives) - 1} restarts", first, last)
+def _alike(samples: Sequence[Sample], usual: float) -> list[Sample]:
+    """Leave out when more people were there than usual, or fewer."""
+    return [one for one in samples if abs(one.people - usual) <= USUAL * usual]
 
 
 def _growth(title: str, early: Sequence[Sample], late: Sequence[Sample]) -> Growth:
+    if not early or not late:
+        raise ValueError(f"{title}: too little to compare")
+    early_median, late_median = (median(one.memory for one in some) for some in (early, late))
     seconds = median(one.seconds for one in late) - median(one.seconds for one in early)
-    return Growth(
-        title, median(one.memory for one in early), median(one.memory for one in late), seconds
-    )
+    return Growth(title, early_median, late_median, seconds)
 
 
 def _lives(samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -138,6 +145,7 @@ def _lives(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def write(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples as a table."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(field.name for field in fields(Sample))
@@ -145,6 +153,7 @@ def write(path: Path, samples: Iterable[Sample]) -> None:
 
 
 def read(path: Path) -> list[Sample]:
+    """Read what `write` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
             Sample(**{one.name: one.type(row[one.name]) for one in fields(Sample)})
