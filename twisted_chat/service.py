@@ -298,6 +298,8 @@ class ChatService(MultiService):
         await gone
         if hurry.active():
             hurry.cancel()
+        if self.ssh:
+            self.ssh.abort()
         await (self._node.stop() if self._node else self.rooms.store.close())
         self._turn.close()
 
