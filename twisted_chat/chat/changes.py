@@ -113,7 +113,7 @@ class Changes:
     def _left(self, event: Left) -> None:
         person = self._rooms.people.get(event.who.person)
         if person and person.room and person.room.id == event.room:
-            self._rooms.out(person, event)
+            self._rooms.out(person, event, event.reason)
 
     def _renamed(self, event: Renamed) -> None:
         person = self._rooms.people.get(event.who.person)
