@@ -37,7 +37,7 @@ class Changes:
         self.appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
             Emoted: self._said,
-            Reported: self._said,
+            Reported: self._reported,
             Arrived: self._arrived,
             Quit: self.quit,
             Joined: self._joined,
@@ -50,7 +50,7 @@ class Changes:
             Forgot: self._forgot,
         }
 
-    def _said(self, event: Said | Emoted | Reported) -> None:
+    def _said(self, event: Said | Emoted) -> None:
         room = self._rooms.rooms.get(event.room)
         speaker = room and room.members.get(event.who.person)
         if not room or not speaker:
@@ -59,16 +59,25 @@ class Changes:
         if room.hushed and (why := self._rooms.rights.hush(event, speaker, room)):
             self._rooms.show(event.who.person, Refusal(f"not said: {why}"))
             return
-        deaf: tuple[Person, ...] = ()
-        if not isinstance(event, Reported):
-            if not room.kept:
-                self._rooms.kept.keep(room)
-            self._rooms.store.record(event)
-            client = speaker.client
-            deaf = () if client is None or client.echo else (speaker,)
+        if not room.kept:
+            self._rooms.kept.keep(room)
+        self._rooms.store.record(event)
+        client = speaker.client
+        deaf: tuple[Person, ...] = () if client is None or client.echo else (speaker,)
         if self._rooms.ignoring.ignorers:
             deaf += self._rooms.ignoring.among(room.members, event.who)
         self._rooms.delivery.to_room(room, event, deaf)
+
+    def _reported(self, event: Reported) -> None:
+        room = self._rooms.rooms.get(event.room)
+        speaker = room and room.members.get(event.who.person)
+        if not room or not speaker:
+            return
+        if why := self._rooms.rights.hush(event, speaker, room):
+            self._rooms.show(event.who.person, Refusal(f"not said: {why}"))
+            return
+        ignorers = self._rooms.ignoring.among(room.members, event.who)
+        self._rooms.delivery.to_room(room, event, ignorers)
 
     def _arrived(self, event: Arrived) -> None:
         session = self._rooms.sessions.get(event.who.person)

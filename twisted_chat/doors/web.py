@@ -77,8 +77,8 @@ class SocketResource(Resource):
         self._factory = factory
 
     def render(self, request: Request) -> Any:
-        known = isinstance(request, PageRequest)
-        address = request.address if known else request.getClientAddress()
+        # a request of any other site knows its peer alone
+        address = getattr(request, "address", None) or request.getClientAddress()
         return WebSocketResource(_From(self._factory, address)).render(request)
 
 
