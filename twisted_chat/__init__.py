@@ -39,9 +39,11 @@ from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.service import ChatService
+from twisted_chat.wire.jsonlines import JSON
 from twisted_chat.wire.text import PLAIN
 
 __all__ = [
+    "JSON",
     "PLAIN",
     "ChatError",
     "ChatFactory",

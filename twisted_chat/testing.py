@@ -22,6 +22,8 @@ from twisted_chat.interfaces import IBackplane, IChatPlugin, IClient, IFormat, I
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.text import PLAIN
 
+__all__ = ["DelayedBackplane", "ManualClock", "ManualWorker", "RecordingClient", "rooms"]
+
 T = TypeVar("T")
 
 
