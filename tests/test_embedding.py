@@ -181,14 +181,10 @@ def test_writing_a_plugin(written: NAMES):
     told("/nick ann")
     assert told("/join attic")[0] == ["err: the attic is being cleaned"]
     assert told("/join entrance")[0][0] == "> welcome to lobby"
-    assert (
-        told("damn", "/roll 7")
-        == [
-            ["err: there are dice of 4, 6, 8, 12 and 20 sides. usage: /roll [SIDES]"],
-            ["> ann joined the room", "> ann: dear me"],
-        ]
-        or told()
-    )
+    assert told("damn", "/roll 7") == [
+        ["err: there are dice of 4, 6, 8, 12 and 20 sides. usage: /roll [SIDES]"],
+        ["> ann: dear me"],
+    ]
     assert told("/leave")[1] == ["> ann has left the room (without a word)"]
 
 
