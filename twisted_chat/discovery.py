@@ -36,7 +36,7 @@ def _provided(name: str, log: Logger) -> Iterable[IChatPlugin]:
     """Give the plugins of a module; none if it cannot be imported."""
     try:
         found = list(_in(name))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # it may even want to end the process
         why = sanitize(" ".join(f"{type(error).__name__}: {error}".split()))
         log.warn("skipped plugin {name}: {why}", name=name, why=why)
         return []

@@ -6,4 +6,3 @@ Others have no ``__init__.py`` in their directory of that name: there is this on
 from twisted.plugin import pluginPackagePaths
 
 __path__.extend(pluginPackagePaths(__name__))
-__all__: list[str] = []
