@@ -96,8 +96,8 @@ def test_options():
 
 
 def test_the_file_of_options(tmp_path: Path):
-    """The file in the page on operations is taken as it stands."""
-    [text] = blocks(page("docs/operations.rst"), "toml")
+    """The file in the page on configuration is taken as it stands."""
+    [text] = blocks(page("docs/configuration.rst"), "toml")
     (tmp_path / "chat.toml").write_text(text, "utf-8")
     (tmp_path / "motd.txt").write_text("be kind")
     options = Options()
