@@ -14,6 +14,7 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_show_copyright = False
 highlight_language = "none"  # what is in no language is no Python either
+smartquotes = False  # -- is no dash in an option
 default_role = "py:obj"
 
 autodoc_member_order = "bysource"

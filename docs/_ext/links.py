@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_local(link: nodes.reference) -> bool:
+    """Tell whether a link leads to a file of the repository."""
     return "refuri" in link and "://" not in link["refuri"] and not link.get("internal")
 
 
@@ -63,6 +64,7 @@ class Pages(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    """Have Sphinx follow links."""
     app.add_transform(Downloads)
     app.add_post_transform(Pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,30 +13,38 @@ from twisted_chat.tap import Options
 
 def option(options: Options, name: str) -> Iterator[str]:
     """Describe an option of ``twistd tcpchat`` in reStructuredText."""
-    takes = f"{name}=" in options.longOpt
-    names = [f"-{one}" for one, other in options.synonyms.items() if other == name and len(one) == 1]
-    value = " VALUE" if takes else ""
-    yield f".. option:: {', '.join(f'{one}{value}' for one in (f'--{name}', *names))}"
-    yield ""
-    words = re.sub(r"; repeatable", "", " ".join(options.docs[name].split()))
-    words, _, default = words.removesuffix("]").partition(" [default: ")
-    default = default or str(options.defaults.get(name) or "")
-    yield f"   {plain(words)}."
-    if takes and default:
-        yield f"   Default: {plain(default)}."
+    takes_value = f"{name}=" in options.longOpt
     settable = options.settable()
+    words, default = told(options, name)
+    letters = [one for one, other in options.synonyms.items() if other == name and len(one) == 1]
+    names = [f"--{name}", *(f"-{letter}" for letter in letters)]
+    yield f".. option:: {', '.join(f'{one} VALUE' if takes_value else one for one in names)}"
+    yield ""
+    yield f"   {plain(words[0].upper() + words[1:])}."
+    if default:
+        yield f"   Default: {plain(default)}."
     if settable.get(name):
         yield "   Repeatable."
-    if takes and name not in settable:
+    if takes_value and name not in settable:
         yield "   On the command line alone."
     yield ""
 
 
+def told(options: Options, name: str) -> tuple[str, str]:
+    """Give what ``--help`` tells of an option, and the default, empty if there is none."""
+    words = " ".join(options.docs[name].split()).replace("; repeatable", "").removesuffix(".")
+    words, _, default = words.removesuffix("]").partition(" [default: ")
+    if default:
+        return words, "" if default == "none" else default
+    value = options.defaults.get(name) if f"{name}=" in options.longOpt else None
+    return words, "" if value is None else str(value)
+
+
 def command(one: Command) -> Iterator[str]:
     """Describe a command in reStructuredText."""
-    yield f".. describe:: {plain(one.usage)}"
+    yield f".. describe:: {one.usage}"
     yield ""
-    yield f"   {plain(one.help)}."
+    yield f"   {plain(one.help[0].upper() + one.help[1:])}."
     if one.aliases:
         yield f"   Also {', '.join(f'``/{alias}``' for alias in one.aliases)}."
     yield ""
@@ -44,7 +52,7 @@ def command(one: Command) -> Iterator[str]:
 
 def plain(words: str) -> str:
     """Have no character of a text mean anything to reStructuredText."""
-    return re.sub(r"([\\*`_|:])", r"\\\1", words[:1].upper() + words[1:])
+    return re.sub(r"([\\*`_|:])", r"\\\1", words)
 
 
 class ChatOptions(SphinxDirective):
@@ -70,6 +78,7 @@ class ChatCommands(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    """Have Sphinx know the directives."""
     app.add_directive("chat-options", ChatOptions)
     app.add_directive("chat-commands", ChatCommands)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
