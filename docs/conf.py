@@ -17,6 +17,6 @@ highlight_language = "none"  # what is in no language is no Python either
 smartquotes = False  # -- is no dash in an option
 default_role = "py:obj"
 
+autoclass_content = "both"
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True

@@ -11,8 +11,10 @@ from docutils import nodes
 from real import need_module
 from shown import ROOT, Page, consoles, why_not
 from test_readme import page, table
+from zope.interface.interface import InterfaceClass
 
 import twisted_chat
+from twisted_chat import interfaces
 from twisted_chat.chat.commands import COMMANDS
 from twisted_chat.tap import Options
 
@@ -109,3 +111,12 @@ def test_the_reference_has_every_public_name(built: Path, name: str):
     """Each has a place of its own, with what it takes."""
     text = (built / "reference" / "python.html").read_text("utf-8")
     assert f'id="twisted_chat.{name}"' in text
+
+
+def test_the_reference_has_every_interface(built: Path):
+    """Each, and all that it asks for."""
+    text = (built / "reference" / "python.html").read_text("utf-8")
+    for name, one in vars(interfaces).items():
+        if isinstance(one, InterfaceClass) and name != "Interface":
+            for member in ("", *(f".{member}" for member in one)):
+                assert f'id="twisted_chat.interfaces.{name}{member}"' in text

@@ -40,7 +40,7 @@ def page(name: str | Path) -> nodes.document:
     """Parse a page; the least thing that is wrong with it raises an exception."""
     return publish_doctree(
         (ROOT / name).read_text("utf-8"),
-        source_path=str(name),
+        source_path=str(ROOT / name),
         settings_overrides={"report_level": 1, "halt_level": 1, "warning_stream": False},
     )
 

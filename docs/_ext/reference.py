@@ -1,14 +1,20 @@
-"""The reference, as the code has it: ``chat-options`` and ``chat-commands``."""
+"""The reference, as the code has it: ``chat-options``, ``chat-commands``, ``chat-interfaces``."""
 
 import re
 from collections.abc import Iterator
+from inspect import cleandoc
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from zope.interface.interface import InterfaceClass, Method
 
+from twisted_chat import interfaces
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.tap import Options
+
+SHORT = re.compile(r"<InterfaceClass [\w.]*?(\w+)>|\b(?:[A-Za-z_]\w*\.)+(\w+)")
 
 
 def option(options: Options, name: str) -> Iterator[str]:
@@ -25,7 +31,7 @@ def option(options: Options, name: str) -> Iterator[str]:
         yield f"   Default: {plain(default)}."
     if settable.get(name):
         yield "   Repeatable."
-    if takes_value and name not in settable:
+    if name not in settable:
         yield "   On the command line alone."
     yield ""
 
@@ -50,6 +56,24 @@ def command(one: Command) -> Iterator[str]:
     yield ""
 
 
+def interface(one: InterfaceClass) -> Iterator[str]:
+    """Describe an interface in reStructuredText."""
+    yield from described("class", one.getName(), one.getDoc())
+    for name in one.names():  # in the order in which they are written
+        member = one[name]
+        takes = member.getSignatureString() if isinstance(member, Method) else ""
+        kind = "method" if isinstance(member, Method) else "attribute"
+        yield from (f"   {line}" for line in described(kind, name + takes, member.getDoc()))
+
+
+def described(kind: str, signature: str, words: str) -> Iterator[str]:
+    """Describe something of Python."""
+    yield f".. py:{kind}:: {signature}"
+    yield ""
+    yield from (f"   {line}" for line in cleandoc(words).splitlines())
+    yield ""
+
+
 def plain(words: str) -> str:
     """Have no character of a text mean anything to reStructuredText."""
     return re.sub(r"([\\*`_|:])", r"\\\1", words)
@@ -67,6 +91,17 @@ class ChatOptions(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class ChatInterfaces(SphinxDirective):
+    """All interfaces of the edges of the core."""
+
+    def run(self) -> list[nodes.Node]:
+        lines = [".. py:currentmodule:: twisted_chat.interfaces", ""]
+        for one in vars(interfaces).values():
+            if isinstance(one, InterfaceClass) and one.__module__ == interfaces.__name__:
+                lines += interface(one)
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 class ChatCommands(SphinxDirective):
     """All commands, in the order of ``/help``."""
 
@@ -77,8 +112,16 @@ class ChatCommands(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def shorten(*event: Any) -> tuple[str | None, ...]:
+    """Name the types in a signature without their modules, interfaces too."""
+    *_, arguments, returned = event
+    return tuple(one and SHORT.sub(r"\1\2", one) for one in (arguments, returned))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Have Sphinx know the directives."""
+    app.connect("autodoc-process-signature", shorten)
     app.add_directive("chat-options", ChatOptions)
     app.add_directive("chat-commands", ChatCommands)
+    app.add_directive("chat-interfaces", ChatInterfaces)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
