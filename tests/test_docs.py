@@ -118,5 +118,5 @@ def test_the_reference_has_every_interface(built: Path):
     text = (built / "reference" / "python.html").read_text("utf-8")
     for name, one in vars(interfaces).items():
         if isinstance(one, InterfaceClass) and name != "Interface":
-            for member in ("", *(f".{member}" for member in one)):
+            for member in ("", *(f".{member}" for member in one.names())):
                 assert f'id="twisted_chat.interfaces.{name}{member}"' in text

@@ -54,7 +54,7 @@ class Settings(usage.Options, AuthOptionMixin):
             "max-per-address",
             None,
             64,
-            "of one address at a time, and new ones a minute; 0: no limit",
+            "of one address, and new ones a minute; 0: no limit",
         ],
         ["sendq", None, 1048576, "bytes waiting for one slow reader"],
         ["idle-timeout", None, 0, "seconds of silence; 0: never"],

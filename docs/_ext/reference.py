@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from zope.interface import Interface
 from zope.interface.interface import InterfaceClass, Method
 
 from twisted_chat import interfaces
@@ -58,7 +59,8 @@ def command(one: Command) -> Iterator[str]:
 
 def interface(one: InterfaceClass) -> Iterator[str]:
     """Describe an interface in reStructuredText."""
-    yield from described("class", one.getName(), one.getDoc())
+    bases = ", ".join(base.getName() for base in one.getBases() if base is not Interface)
+    yield from described("class", f"{one.getName()}({bases})", one.getDoc())
     for name in one.names():  # in the order in which they are written
         member = one[name]
         takes = member.getSignatureString() if isinstance(member, Method) else ""
