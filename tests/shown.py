@@ -30,8 +30,8 @@ from real import SECONDS, Process, Terminal, free_port, need, wait_until
 from redis_server import redis_program
 
 ROOT = Path(__file__).parent.parent
-PORTS = ("8888", "8889", "8080", "2222", "6697", "6379", "7401", "7402", "7403")
-PROGRAMS = ("nc", "ssh", "telnet", "openssl", "curl", "sqlite3", "haproxy")
+PORTS = ("8888", "8889", "8080", "2222", "9100", "6697", "6379", "7401", "7402", "7403")
+PROGRAMS = ("nc", "ssh", "openssl", "curl", "sqlite3", "haproxy", "redis-server")
 LOOKS = ("grep ", "ssh ", "sqlite3 -readonly ")
 """Commands that change nothing: they are repeated until they show what they should."""
 SSH = """#!/bin/sh
@@ -95,7 +95,7 @@ class Page:
         self._ports = {port: str(free_port()) for port in PORTS}
         for name in ("deploy", "examples"):
             copytree(ROOT / name, directory / name, ignore=lambda *_: ["__pycache__"])
-            for file in (directory / name).iterdir():
+            for file in filter(Path.is_file, (directory / name).rglob("*")):
                 file.write_text(self._here(file.read_text()).replace("bind :", "bind 127.0.0.1:"))
         if installs:
             for name in ("twisted_chat", "twisted"):
@@ -136,9 +136,6 @@ class Page:
     def _runs(self, text: str) -> None:
         for command, output in steps(text):
             expected = pattern(output)
-            for program in PROGRAMS:
-                if re.search(rf"\b{program}\b", command):
-                    need(program)
             goes_on = output[-1:] == ["..."] and not command.startswith(LOOKS)
             self._shell.does(at_home(command), expected, goes_on=goes_on)
 
@@ -178,7 +175,9 @@ def at_home(command: str) -> str:
     """Have a chat listen on the loopback interface alone."""
     if "tcpchat" not in command:
         return command
-    command = re.sub(r"--(port|json|web|ssh) ([0-9]+)", r"--\1 tcp:\2:interface=127.0.0.1", command)
+    command = re.sub(
+        r"--(port|json|web|ssh|metrics) ([0-9]+)", r"--\1 tcp:\2:interface=127.0.0.1", command
+    )
     return re.sub(r" ssl:([0-9]+):", r" ssl:\1:interface=127.0.0.1:", command)
 
 
@@ -187,13 +186,9 @@ class Shell(Process):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        programs = directory / "programs"
-        programs.mkdir()
-        (programs / "ssh").write_text(SSH.format(ssh=need("ssh")))
-        (programs / "ssh").chmod(0o755)
-        with suppress(BaseException):
-            (programs / "redis-server").symlink_to(redis_program())
-        path = f"{programs}:{directory}/.venv/bin:{os.environ['PATH']}"
+        self._programs = directory / "programs"
+        self._programs.mkdir()
+        path = f"{self._programs}:{directory}/.venv/bin:{os.environ['PATH']}"
         super().__init__(
             subprocess.Popen(
                 ["bash"],
@@ -211,6 +206,9 @@ class Shell(Process):
 
         :param goes_on: whether it may run until the end of the page.
         """
+        for program in PROGRAMS:
+            if re.search(rf"(^|[ (|]){program} ", command):
+                self._provide(program)
         ending = self._ended_by(command)
         self._starts(command, goes_on=goes_on)
         deadline = monotonic() + SECONDS
@@ -223,6 +221,17 @@ class Shell(Process):
                 self._starts(command)
         for process in ending:
             wait_until(lambda process=process: is_gone(process), f"the end of {process}")
+
+    def _provide(self, program: str) -> None:
+        """See to it that a program is there; skip the test without it."""
+        here = self._programs / program
+        if here.exists():
+            return
+        if program == "ssh":
+            here.write_text(SSH.format(ssh=need("ssh")))
+            here.chmod(0o755)
+        else:
+            here.symlink_to(redis_program() if program == "redis-server" else need(program))
 
     def _has_shown(self, expected: str, *, goes_on: bool) -> bool:
         if goes_on:
