@@ -371,7 +371,7 @@ def test_under_a_path_with_tls(tmp_path):
     make_certificate(tmp_path)
     both = (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
     (tmp_path / "chat.pem").write_bytes(both)
-    text = (Path(__file__).parent.parent / "docs" / "operations.rst").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "encryption.rst").read_text("utf-8")
     configuration = text.partition("# haproxy-web.cfg")[2].partition("\nwith ")[0]
     configuration = "\n".join(line[4:] for line in configuration.split("\n"))
     port = free_port()

@@ -15,7 +15,7 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``accounts``  who people are, and how they prove it.
 ``cluster``   the one order of events, on one node or on many.
 ``assembly``  puts these together, and is the only one that knows them all.
-``doors``     the ways in: each file there gives the chat `IClient`\\ s.
+``doors``     the ways in: each file there gives the chat `IClient`\ s.
 ``node``      a node of a cluster, begun and ended in order.
 ``estate``    all that one process leaves to the next.
 ``service``   ports, and a stop in order.
