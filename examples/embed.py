@@ -16,10 +16,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from twisted_chat import ChatService
-from twisted_chat.chat.events import Ending
+from twisted_chat import PLAIN, ChatService, Ending
 from twisted_chat.interfaces import IClient
-from twisted_chat.wire.text import PLAIN
 
 LONGEST = 200  # characters that the form says at a time
 

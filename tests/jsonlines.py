@@ -41,6 +41,7 @@ def _line(message: Mapping[str, Any], me: str) -> str:
         "left": f"> {name} has left the room{reason}",
         "renamed": f"> {name} is now known as {message.get('name')}",
         "topic": f"> {name} set the topic: {text}",
+        "reported": f"> {name} {text}",
         "act": f"> {name} {text}",
         "announced": f"> announcement by {name}: {text}",
         "notice": f"> {text}",

@@ -347,10 +347,10 @@ def test_a_restart_behind_a_proxy(tmp_path):
 
 
 def documented() -> list[str]:
-    """Give the blocks of the page on operations about proxies: how to start each, in turn."""
+    """Give the blocks of the page on encryption about proxies: how to start each, in turn."""
     [section] = [
         section
-        for section in page("docs/operations.rst").findall(nodes.section)
+        for section in page("docs/encryption.rst").findall(nodes.section)
         if section[0].astext() == "Behind a proxy"
     ]
     return [block.astext() for block in section.children if isinstance(block, nodes.literal_block)]

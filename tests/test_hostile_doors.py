@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from real import ANYWHERE, Chat, Peer, Program, free_port, wait_until
 from twisted_chat.chat.limits import HANDSHAKE_SECONDS
 from twisted_chat.doors.proxy import HEADER_SECONDS
 from twisted_chat.wire.jsonlines import MESSAGE_BYTES
+
+STARTING = 100
+"""Who may be logging in by SSH at a time."""
 
 pytestmark = pytest.mark.real
 
@@ -421,6 +425,71 @@ def test_a_header_from_who_is_no_proxy(doors):
     eve.send(text_header(liar))
     eve.expect(f"err: {NO_JSON}")
     assert f"host='{liar}'" not in doors.chat.log()
+
+
+# SSH
+
+
+def begin_ssh(doors: Doors, number: int) -> list[Peer]:
+    """Have so many connect to the SSH port: some say nothing, some a bit, some something wrong."""
+
+    def come(count: int) -> Peer:
+        peer = raw(doors.chat, doors.ssh_port)
+        peer.send((b"", b"SSH-2.0-x", b"SSH-2.0-x\r\n", b"SSH-2.0-x\r\n\0\0\x80\0")[count % 4])
+        return peer
+
+    return crowd(doors.chat, number, come)
+
+
+def test_ssh_that_does_not_begin(doors, capsys):
+    """A hundred who do not log in take little memory, and hinder no one; one more is refused."""
+    from ssh import Ssh
+
+    ann = Asker(doors.chat.enter("ann"))
+    bob = doors.chat.enter("bob", **doors.ways("ssh"))
+    ann.peer.expect("> bob joined the room")
+    before = doors.chat.descriptors()
+    doors.chat.forget_peak_memory()
+    memory = doors.chat.peak_memory()
+    peers = begin_ssh(doors, STARTING)
+    for _ in range(100):
+        ann.ask()
+    each = (doors.chat.peak_memory() - memory) / len(peers)
+    assert each < EACH
+    refused = raw(doors.chat, doors.ssh_port)
+    refused.expect_end("err: too many people are logging in. try again later")
+    bob.asks("/version", VERSION)
+    for number, peer in enumerate(peers):
+        (peer.reset if number % 2 else peer.close)()
+    doors.chat.wait_for_descriptors(before)
+    assert isinstance(doors.chat.connect(**doors.ways("ssh")), Ssh)
+    tell(capsys, f"{latency(ann.seconds)}; {each / 1000:.0f} kB each")
+
+
+def test_guessing_by_ssh(doors, capsys):
+    """Keys and passwords that are wrong keep nobody waiting but who tries them."""
+    from ssh import as_, new_key
+
+    ann = Asker(doors.chat.enter("ann"))
+    pat = doors.chat.connect()
+    pat.say("/nick pat", "/register correct horse", "/quit")
+    pat.read_to_end()
+    guesser = as_("pat", new_key(), new_key(), password="wrong")
+    outcomes = []
+
+    def guess() -> None:
+        try:
+            doors.chat.connect(**{**doors.ways("ssh"), "kind": guesser}, greeted=False)
+        except AssertionError as refused:
+            outcomes.append(str(refused))
+
+    guessers = [Thread(target=guess) for _ in range(5)]
+    for one in guessers:
+        one.start()
+    ann.ask_until(lambda: not any(one.is_alive() for one in guessers), "the last of them", 60)
+    assert len(outcomes) == len(guessers)
+    assert "the connection ended" in outcomes[0]
+    tell(capsys, latency(ann.seconds))
 
 
 # JSON

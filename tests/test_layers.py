@@ -10,8 +10,8 @@ import twisted_chat
 
 HOUSE = Path(twisted_chat.__file__).parent
 FLOORS = [
-    {"chat", "interfaces", "watch"},
-    {"wire", "worker", "notify", "link"},
+    {"chat", "interfaces", "watch", "plugins"},
+    {"wire", "worker", "discovery", "notify", "link"},
     {"state", "cluster", "accounts"},
     {"assembly"},
     {"doors", "node"},

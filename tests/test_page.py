@@ -157,6 +157,17 @@ def test_two_browsers_and_telnet(site):
     assert bob.wrong() == cyd.wrong() == []
 
 
+def test_what_a_plugin_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A roll is shown on the page, to whoever rolled as well."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "examples" / "dice"))
+    with Site(tmp_path) as site:
+        bob = site.browser().enters("bob")
+        bob.says("/roll 1d2")
+        bob.waits_for("bob rolled 1d2: ")
+        assert bob.lines()[-1] in ("bob rolled 1d2: 1", "bob rolled 1d2: 2")
+        assert bob.wrong() == []
+
+
 def test_history_and_completion(site):
     """The arrows bring back what was typed, and Tab completes commands and names."""
     site.chat.enter("annabel")
@@ -360,7 +371,7 @@ def test_under_a_path_with_tls(tmp_path):
     make_certificate(tmp_path)
     both = (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
     (tmp_path / "chat.pem").write_bytes(both)
-    text = (Path(__file__).parent.parent / "docs" / "operations.rst").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "encryption.rst").read_text("utf-8")
     configuration = text.partition("# haproxy-web.cfg")[2].partition("\nwith ")[0]
     configuration = "\n".join(line[4:] for line in configuration.split("\n"))
     port = free_port()

@@ -175,7 +175,7 @@ def test_two_commands_of_one_name_are_found_out():
     from twisted_chat.chat.commands import talking
 
     with pytest.raises(ValueError, match="two commands called /msg"):
-        table(talking, talking)
+        table([talking.msg, talking.msg])
 
 
 def test_a_closing_chat_says_goodbye_and_nothing_else():

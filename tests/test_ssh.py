@@ -21,9 +21,9 @@ from twisted.conch.ssh.transport import MSG_KEXINIT, SSHClientTransport
 from twisted_chat.chat.limits import CLOSING_SECONDS
 from twisted_chat.chat.sshkeys import fingerprint
 from twisted_chat.doors import hostkey
-from twisted_chat.doors.ssh import WINDOW
 from twisted_chat.doors.sshauth import TRIES
-from twisted_chat.doors.sshserver import CHANNELS, LOGIN_SECONDS, PACKET, STARTING, SshFactory
+from twisted_chat.doors.sshconnection import CHANNELS, WINDOW
+from twisted_chat.doors.sshserver import LOGIN_SECONDS, PACKET, STARTING, SshFactory
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 1234)
 PASSWORD = "correct horse"
@@ -655,6 +655,35 @@ def test_a_login_that_is_not_used(house):
     house.clock.turn()
     house.passes(LOGIN_SECONDS + 1)
     assert bob.sock.wire.is_over
+
+
+@pytest.mark.parametrize("does", ["opens and closes", "has new keys made"])
+def test_nobody_keeps_a_connection_for_nothing(house, does):
+    """Whatever they do but chat, it gives them no more time."""
+    kind = as_("bob", KEY)
+    kind.begin = lambda self: self.log_in()
+    idle = kind(Line(house))
+    for _ in range(3):
+        house.passes(LOGIN_SECONDS / 4)
+        channel = idle.open_channel()
+        if does == "opens and closes":
+            idle.connection.sendClose(channel)
+            idle.until(lambda channel=channel: channel.is_closed)
+        else:
+            idle.client.sendKexInit()
+            idle.until(lambda: idle.client._keyExchangeState == idle.client._KEY_EXCHANGE_NONE)
+    assert not idle.sock.wire.is_over
+    house.passes(LOGIN_SECONDS / 4)
+    assert idle.sock.wire.is_over
+
+
+def test_the_end_of_the_service(house):
+    """Connections in which nobody chats end with it."""
+    kind = as_("bob", KEY)
+    kind.begin = lambda self: self.log_in()
+    idle = kind(Line(house))
+    house.ssh.abort()
+    assert idle.sock.wire.is_over
 
 
 def test_so_many_may_log_in_at_once(house):

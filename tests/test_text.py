@@ -36,6 +36,7 @@ from twisted_chat.chat.events import (
     Refusal,
     Renamed,
     Replay,
+    Reported,
     Said,
     Sent,
     Told,
@@ -64,6 +65,7 @@ EVENTS = {
     "> * ann waves": Emoted(ANN, 7, "waves"),
     "> [ann -> you] hi": Told(ANN, BOB, "hi"),
     "> [you -> ann] yes": Sent(at(Told(BOB, ANN, "yes"))),
+    "> ann rolled 2d6: 3 + 5 = 8": Reported(ANN, 7, "rolled 2d6: 3 + 5 = 8"),
     "> cyd joined the room": Joined(Who("3", None, "cyd"), 7, "tea"),
     "> cyd has left the room": Left(Who("3", None, "cyd"), 7),
     "> cyd has left the room (gone home)": Left(Who("3", None, "cyd"), 7, "gone home"),
@@ -414,6 +416,7 @@ def shown():
     chat.delivery.to_room = lambda to, one, *rest: (kept.append(one), to_room(to, one, *rest))
     chat.delivery.release = lambda to, *first: (kept.extend(first), release(to, *first))
     bob = town.enters("bob")
+    bob.session.report("rolled 2d6: 3 + 5 = 8")
     town.registers("zed")
     someone = town.arrives(fingerprint=KEY)
     for line in DRIVEN:
@@ -506,5 +509,6 @@ def test_who_says_what_can_be_read_back(name, text):
         Left(who, 1, "x"),
         Renamed(who, 1, "x"),
         TopicSet(who, 1, text),
+        Reported(who, 1, text),
     ):
         assert not could_be_said(PLAIN.render(event).decode())

@@ -2,7 +2,7 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat  <-  wire, worker, link  <-  state, accounts, cluster  <-  assembly
+    interfaces, chat  <-  wire, worker, link, discovery  <-  state, accounts, cluster  <-  assembly
                       <-  doors, node  <-  estate  <-  service, config
                       <-  settings, handover  <-  reload, heir  <-  tap
 
@@ -10,11 +10,12 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``worker``    threads that wait in the reactor's place.
 ``link``      the connection to Redis.
+``discovery`` finds the plugins that are installed, in ``plugins``.
 ``state``     what outlives the moment.
 ``accounts``  who people are, and how they prove it.
 ``cluster``   the one order of events, on one node or on many.
 ``assembly``  puts these together, and is the only one that knows them all.
-``doors``     the ways in: each file there gives the chat `IClient`\\ s.
+``doors``     the ways in: each file there gives the chat `IClient`\ s.
 ``node``      a node of a cluster, begun and ended in order.
 ``estate``    all that one process leaves to the next.
 ``service``   ports, and a stop in order.
@@ -29,8 +30,31 @@ Commands decide, events change: a command proposes an event to the backplane, wh
 and has `Rooms.apply` carry it out, on every node alike.
 """
 
+from twisted_chat.chat.charter import Rank
+from twisted_chat.chat.commands import Command, command
+from twisted_chat.chat.events import ChatError, Ending, Notice
 from twisted_chat.chat.limits import Limits
+from twisted_chat.chat.plugins import ChatPlugin
+from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.chat.session import Session
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.service import ChatService
+from twisted_chat.wire.jsonlines import JSON
+from twisted_chat.wire.text import PLAIN
 
-__all__ = ["ChatFactory", "ChatService", "Limits"]
+__all__ = [
+    "JSON",
+    "PLAIN",
+    "ChatError",
+    "ChatFactory",
+    "ChatPlugin",
+    "ChatService",
+    "Command",
+    "Ending",
+    "Limits",
+    "Notice",
+    "Rank",
+    "Session",
+    "command",
+    "sanitize",
+]

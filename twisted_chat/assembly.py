@@ -14,9 +14,10 @@ from twisted_chat.accounts.gate import Gate
 from twisted_chat.accounts.hashing import Hasher
 from twisted_chat.chat.limits import HASHES_AT_ONCE, Limits
 from twisted_chat.chat.operators import Operators
+from twisted_chat.chat.plugins import Hooks, commands_with
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.interfaces import IAccounts, IBackplane, IQuota, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IChatPlugin, IQuota, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
@@ -36,6 +37,7 @@ def assemble(
     quota: IQuota | None = None,
     checkers: Sequence[ICredentialsChecker] = (),
     operators: Sequence[str] = (),
+    plugins: Sequence[IChatPlugin] = (),
 ) -> Rooms:
     """Make a chat; what is left out is that of a single node which keeps nothing.
 
@@ -44,7 +46,8 @@ def assemble(
     :param quota: how many accounts can be made from an address, unless ``accounts`` are given.
     :param checkers: of accounts that people have elsewhere, unless ``accounts`` are given.
     :param operators: the names of the accounts of those who run the server.
-    :raises ValueError: a checker checks no passwords.
+    :param plugins: asked in this order.
+    :raises ValueError: a checker checks no passwords, or a plugin cannot be used.
     :raises ChatError: an operator has a name that nobody can have.
     """
     store = store or MemoryStore()
@@ -59,6 +62,8 @@ def assemble(
         trouble=_trouble,
         incarnation=secrets.token_hex(4),
         limits=limits,
+        commands=commands_with(plugins),
+        hooks=Hooks(plugins, _plugin_failed) if plugins else None,
         version=version("twisted-chat"),
     )
 
@@ -87,3 +92,7 @@ def _failed(failure: Failure) -> None:
 
 def _trouble(error: BaseException) -> None:
     _log.failure("something went wrong", Failure(error))
+
+
+def _plugin_failed(name: str, hook: str, error: Exception) -> None:
+    _log.failure("plugin {plugin}: {hook} failed", Failure(error), plugin=name, hook=hook)

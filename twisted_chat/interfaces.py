@@ -11,11 +11,46 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.account import Account, AccountRecord
+    from twisted_chat.chat.commands import Command
     from twisted_chat.chat.events import Deed, Ending, Event, Line, Shown, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.place import Place
     from twisted_chat.chat.room import Room
+    from twisted_chat.chat.session import Session
+
+
+class IChatPlugin(Interface):
+    """What an installed distribution adds to a chat.
+
+    The hooks are called in the reactor's thread and answer at once: all of the chat waits.  They
+    are asked on the node of the person, before anything has happened.  One that raises anything
+    but `ChatError` is logged, and counts as if it were not there.
+    """
+
+    name: str = Attribute("what logs call it, of ``a-z``, ``0-9`` and ``-``")
+    commands: "Sequence[Command]" = Attribute("what people can type because of it")
+
+    def on_join(session: "Session", room_name: str) -> str:
+        """Tell which room ``session`` enters that wants to enter ``room_name``.
+
+        :raises ChatError: none; the person is told why.
+        """
+
+    def on_say(session: "Session", text: str) -> str:
+        """Tell what ``session`` says to the room, as a line or by `/me`.
+
+        :returns: ``text``, or another; it is held to what holds for typed text.
+        :raises ChatError: nothing; the person is told why.
+        """
+
+    def on_leave(session: "Session", reason: str) -> str:
+        """Tell what those who stay read of why ``session`` leaves, by `/leave` or `/quit`.
+
+        :param reason: what was typed, perhaps nothing.
+        :returns: at most 200 characters; more are cut off.
+        :raises ChatError: nothing; the person leaves all the same.
+        """
 
 
 class IFormat(Interface):

@@ -22,7 +22,7 @@ from twisted_chat.doors.listener import Listener
 from twisted_chat.doors.proxy import Network
 from twisted_chat.doors.tcp import ChatFactory, Door
 from twisted_chat.estate import Estate
-from twisted_chat.interfaces import IBackplane, IStore
+from twisted_chat.interfaces import IBackplane, IChatPlugin, IStore
 from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
 
@@ -69,6 +69,7 @@ class ChatService(MultiService):
         node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
         operators: Sequence[str] = (),
+        plugins: Sequence[IChatPlugin] = (),
         code: Callable[[], str] = _new_code,
     ) -> None:
         """
@@ -84,8 +85,9 @@ class ChatService(MultiService):
         :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
         :param operators: the names of the accounts of those who run the server.
+        :param plugins: what else people can type, and who else decides; asked in this order.
         :param code: makes what nobody can guess, with which an operator registers.
-        :raises ValueError: a checker checks no passwords.
+        :raises ValueError: a checker checks no passwords, or a plugin cannot be used.
         :raises ChatError: an operator has a name that nobody can have.
         """
         super().__init__()
@@ -103,6 +105,7 @@ class ChatService(MultiService):
             quota=node.quota if node else None,
             checkers=checkers,
             operators=operators,
+            plugins=plugins,
         )
         self._registers = not checkers  # or accounts are made elsewhere
         self._code = code
@@ -298,6 +301,8 @@ class ChatService(MultiService):
         await gone
         if hurry.active():
             hurry.cancel()
+        if self.ssh:
+            self.ssh.abort()
         await (self._node.stop() if self._node else self.rooms.store.close())
         self._turn.close()
 

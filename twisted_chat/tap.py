@@ -26,6 +26,7 @@ from twisted_chat import heir
 from twisted_chat.chat.kept import StateError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.discovery import installed
 from twisted_chat.handover import Handover, Inheritance
 from twisted_chat.interfaces import IStore
 from twisted_chat.node import Node
@@ -121,6 +122,7 @@ class ChatProcess(ChatService):
             node=_node(reactor, options),
             checkers=options.checkers,
             operators=options["operator"],
+            plugins=installed(self.log),
         )
         self._state = options["state"] or STATE
         self._host_key = _host_key(options)

@@ -18,9 +18,11 @@ from twisted_chat.assembly import assemble
 from twisted_chat.chat.events import ChatError, Ending, Event
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
-from twisted_chat.interfaces import IBackplane, IClient, IFormat, IStore
+from twisted_chat.interfaces import IBackplane, IChatPlugin, IClient, IFormat, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.text import PLAIN
+
+__all__ = ["DelayedBackplane", "ManualClock", "ManualWorker", "RecordingClient", "rooms"]
 
 T = TypeVar("T")
 
@@ -167,6 +169,8 @@ def rooms(
     store: IStore | None = None,
     limits: Limits | None = None,
     operators: Sequence[str] = (),
+    *,
+    plugins: Sequence[IChatPlugin] = (),
 ) -> Rooms:
     """Make a chat on a manual clock; without flood control, unless ``limits`` say so.
 
@@ -185,4 +189,5 @@ def rooms(
         turn=clock.end_of_turn,
         accounts=accounts,
         operators=operators,
+        plugins=plugins,
     )

@@ -17,6 +17,7 @@ from twisted_chat.chat.events import (
     Quit,
     Refusal,
     Renamed,
+    Reported,
     Said,
     TopicSet,
     WentAway,
@@ -36,6 +37,7 @@ class Changes:
         self.appliers: dict[type[Event], Callable[[Any], None]] = {
             Said: self._said,
             Emoted: self._said,
+            Reported: self._reported,
             Arrived: self._arrived,
             Quit: self.quit,
             Joined: self._joined,
@@ -65,6 +67,17 @@ class Changes:
         if self._rooms.ignoring.ignorers:
             deaf += self._rooms.ignoring.among(room.members, event.who)
         self._rooms.delivery.to_room(room, event, deaf)
+
+    def _reported(self, event: Reported) -> None:
+        room = self._rooms.rooms.get(event.room)
+        speaker = room and room.members.get(event.who.person)
+        if not room or not speaker:
+            return
+        if why := self._rooms.rights.hush(event, speaker, room):
+            self._rooms.show(event.who.person, Refusal(f"not said: {why}"))
+            return
+        ignorers = self._rooms.ignoring.among(room.members, event.who)
+        self._rooms.delivery.to_room(room, event, ignorers)
 
     def _arrived(self, event: Arrived) -> None:
         session = self._rooms.sessions.get(event.who.person)
@@ -109,7 +122,7 @@ class Changes:
     def _left(self, event: Left) -> None:
         person = self._rooms.people.get(event.who.person)
         if person and person.room and person.room.id == event.room:
-            self._rooms.out(person, event)
+            self._rooms.out(person, event, event.reason)
 
     def _renamed(self, event: Renamed) -> None:
         person = self._rooms.people.get(event.who.person)

@@ -90,6 +90,13 @@ class Emoted(RoomEvent):
 
 
 @dataclass(slots=True)
+class Reported(RoomEvent):
+    """What someone did, in words that nobody can type; it is not kept."""
+
+    text: str
+
+
+@dataclass(slots=True)
 class Told(Event):
     """A private line.  To someone with an account who is not here it waits as a *letter*."""
 

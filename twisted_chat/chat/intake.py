@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twisted_chat.chat.commands import Command
 from twisted_chat.chat.events import ChatError, Notice, Refusal, Shown
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
-from twisted_chat.chat.sanitize import REPLACEMENT, sanitize
+from twisted_chat.chat.sanitize import typed
 
 if TYPE_CHECKING:
     from twisted_chat.chat.rooms import Rooms
@@ -166,12 +166,11 @@ class Intake:
             self._bucket.spend(cost, self.rooms.clock())
 
     def _cleaned(self, line: str) -> str:
-        longest = self.rooms.limits.max_line
-        # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
-        if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
+        try:
+            return typed(line, self.rooms.limits.max_line)
+        except ChatError:
             self.charge(1)
-            raise ChatError(f"a line holds at most {longest} bytes")
-        return sanitize(line)
+            raise
 
     async def _settle(self, running: Awaitable[None]) -> None:
         try:

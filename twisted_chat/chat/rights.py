@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from twisted_chat.chat.acts import Act, Appointed, Invited, Kicked, Sanctioned
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Emoted, Joined, Returned, Said, TopicSet
+from twisted_chat.chat.events import ChatError, Emoted, Joined, Reported, Returned, Said, TopicSet
 from twisted_chat.chat.kept import KeptRoom
 from twisted_chat.chat.limits import ROLES, ROOMS_OWNED, SANCTIONS
 from twisted_chat.chat.names import Name
@@ -185,7 +185,7 @@ class Rights:
         if why := self.mute_of(person, room, now) or self._wait_of(person, room, now):
             raise ChatError(why)
 
-    def hush(self, event: Said | Emoted | TopicSet, speaker: Person, room: Room) -> str:
+    def hush(self, event: Said | Emoted | Reported | TopicSet, speaker: Person, room: Room) -> str:
         """Say why something may not be said; empty if it may, and is."""
         now = event.time
         if why := self.mute_of(speaker, room, now) or self._wait_of(speaker, room, now):

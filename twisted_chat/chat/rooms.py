@@ -44,6 +44,7 @@ from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.order import Order
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.places import Places
+from twisted_chat.chat.plugins import Hooks
 from twisted_chat.chat.private import PrivateLines
 from twisted_chat.chat.reunion import Reunion, node_of
 from twisted_chat.chat.rights import Rights
@@ -73,12 +74,14 @@ class Rooms:
         operators: Operators | None = None,
         limits: Limits | None = None,
         commands: Mapping[str, Command] = COMMANDS,
+        hooks: Hooks | None = None,
         version: str = "",
     ) -> None:
         """
         :param clock: gives UTC seconds.
         :param start: runs a coroutine, at once as far as it goes without waiting.
         :param trouble: told of what should not have happened.
+        :param hooks: of the plugins; None without any.
         :param incarnation: unlike that of every other node and of every earlier start.
         """
         self.backplane = backplane
@@ -91,6 +94,7 @@ class Rooms:
         self.operators = operators or Operators()
         self.limits = limits or Limits()
         self.commands = commands
+        self.hooks = hooks
         self.version = version
         self.incarnation = incarnation
         self.motd: list[str] = []

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from twisted_chat.chat.events import ChatError
+
 REPLACEMENT = "\ufffd"
 MARKS_IN_A_ROW = 3
 
@@ -44,6 +46,18 @@ def sanitize(text: str) -> str:
     if not _MARKS.isdisjoint(text):
         text = _thinned(text)
     return _STRAY_JOINER.sub(REPLACEMENT, text)
+
+
+def typed(line: str, longest: int) -> str:
+    """Give what someone has typed, safe to show.
+
+    :param longest: bytes that it may have.
+    :raises ChatError: it has more.
+    """
+    # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
+    if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
+        raise ChatError(f"a line holds at most {longest} bytes")
+    return sanitize(line)
 
 
 def _thinned(text: str) -> str:

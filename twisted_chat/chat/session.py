@@ -14,6 +14,7 @@ from twisted_chat.chat.events import (
     Origin,
     Quit,
     Refusal,
+    Reported,
     SetUp,
     Shown,
     Who,
@@ -22,6 +23,7 @@ from twisted_chat.chat.intake import Intake
 from twisted_chat.chat.introduction import Introduction, introduce
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.place import Gone
+from twisted_chat.chat.sanitize import typed
 
 if TYPE_CHECKING:
     from twisted_chat.chat.room import Room
@@ -100,6 +102,16 @@ class Session(Intake):
         """Show something to this person alone."""
         for one in shown:
             self.rooms.delivery.to_person(self.person, one)
+
+    def report(self, text: str) -> None:
+        """Tell the room, them included, what this person did: ``> ann rolled a die: 6``.
+
+        Nobody can type such a line.  A command that does this is guarded by ``in_room``.
+
+        :raises ChatError: it is longer than a line may be.
+        """
+        text = typed(text, self.rooms.limits.max_line)
+        self.rooms.backplane.publish(Reported(self.who, self.room.id, text))
 
     @property
     def is_known(self) -> bool:

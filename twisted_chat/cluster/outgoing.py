@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from twisted_chat.chat.events import Emoted, Event, Said, Told
+from twisted_chat.chat.events import Emoted, Event, Reported, Said, Told
 from twisted_chat.cluster import codec
 
 AT_ONCE = 200
@@ -31,7 +31,7 @@ class Outgoing:
     @property
     def can_be_refused(self) -> bool:
         """Whether somebody has asked for it who can be told that it was not done."""
-        return self.claim is not None or isinstance(self.event, Said | Emoted | Told)
+        return self.claim is not None or isinstance(self.event, Said | Emoted | Reported | Told)
 
 
 class Queue:

@@ -3,19 +3,10 @@
 Algorithms are those that conch has, without the weak ones; forwarding and subsystems are not.
 """
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.conch.ssh.common import NS, getNS
-from twisted.conch.ssh.connection import (
-    MSG_CHANNEL_OPEN_FAILURE,
-    OPEN_ADMINISTRATIVELY_PROHIBITED,
-    OPEN_RESOURCE_SHORTAGE,
-    OPEN_UNKNOWN_CHANNEL_TYPE,
-    SSHConnection,
-)
 from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.transport import SSHServerTransport
@@ -31,8 +22,9 @@ from twisted_chat.doors.deadlines import Deadlines
 from twisted_chat.doors.hostkey import host_key
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.doors.quiet import quiet_logger
-from twisted_chat.doors.ssh import LEAST_PACKET, Channel, Visitor
+from twisted_chat.doors.ssh import Visitor
 from twisted_chat.doors.sshauth import SIGNATURES, Authentication
+from twisted_chat.doors.sshconnection import Connection
 from twisted_chat.doors.tcp import ChatFactory, Refused
 from twisted_chat.wire.text import PLAIN
 
@@ -40,8 +32,6 @@ LOGIN_SECONDS = 60
 """In which whoever has connected must have logged in, and asked for a chat."""
 STARTING = 100
 """Connections of which nobody knows yet whose they are."""
-CHANNELS = 4
-"""Of one connection, at a time."""
 PACKET = 40_000
 """Bytes of a packet that are waited for; none that makes sense is longer than 35,000."""
 CIPHERS = (b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
@@ -51,80 +41,6 @@ EXCHANGES = (b"mlkem768x25519-sha256", b"curve25519-sha256", b"curve25519-sha256
 
 def _trimmed(supported: list[bytes], wanted: tuple[bytes, ...]) -> list[bytes]:
     return [one for one in wanted if one in supported]
-
-
-class Connection(SSHConnection):
-    """The channels of one connection."""
-
-    transport: "Server"
-    _log = quiet_logger()
-
-    @property
-    def is_choked(self) -> bool:
-        return self.transport.is_choked
-
-    def serviceStarted(self) -> None:
-        """Nothing: the visitor has no need of it."""
-
-    def ssh_CHANNEL_OPEN(self, packet: bytes) -> None:
-        kind, rest = getNS(packet)
-        number, _, most = struct.unpack(">3L", rest[:12])
-        if kind != b"session":
-            self._refuse(number, OPEN_UNKNOWN_CHANNEL_TYPE, b"only sessions are served")
-        elif len(self.channels) >= CHANNELS:
-            self._refuse(number, OPEN_RESOURCE_SHORTAGE, b"too many sessions")
-        elif most < LEAST_PACKET:
-            self._refuse(number, OPEN_ADMINISTRATIVELY_PROHIBITED, b"packets would be too small")
-        else:
-            super().ssh_CHANNEL_OPEN(packet)
-
-    def _refuse(self, number: int, code: int, why: bytes) -> None:
-        start = struct.pack(">2L", number, code)
-        self.transport.sendPacket(MSG_CHANNEL_OPEN_FAILURE, start + NS(why) + NS(b""))
-
-    def getChannel(
-        self, channelType: bytes, windowSize: int, maxPacket: int, data: bytes
-    ) -> Channel:
-        server = self.transport
-        return Channel(
-            server.factory.chat,
-            server.address,
-            server.avatar,
-            remoteWindow=windowSize,
-            remoteMaxPacket=maxPacket,
-            conn=self,
-        )
-
-    def ssh_CHANNEL_REQUEST(self, packet: bytes) -> None:
-        super().ssh_CHANNEL_REQUEST(packet)
-        channel = self.channels.get(struct.unpack(">L", packet[:4])[0])
-        if channel:
-            channel.answered()
-
-    def gotGlobalRequest(self, requestType: bytes, data: bytes) -> int:
-        return 0
-
-    def adjustWindow(self, channel: Channel, bytesToAdd: int) -> None:
-        if room := channel.room():
-            super().adjustWindow(channel, room)
-
-    def channelClosed(self, channel: Channel) -> None:
-        super().channelClosed(channel)
-        if not self.channels:
-            self.transport.is_unused()
-
-    def begun(self) -> None:
-        """Take note that there is somebody in a channel."""
-        self.transport.is_used()
-
-    def flow(self) -> None:
-        """Let what is sent flow, or have it wait."""
-        for channel in list(self.channels.values()):
-            channel.flow()
-
-    def abort(self) -> None:
-        """End the connection now."""
-        self.transport.abort()
 
 
 @implementer(IPushProducer)
@@ -143,7 +59,7 @@ class Server(SSHServerTransport):
     _log = quiet_logger()
     avatar: Visitor
     """Who has come, once that is proved."""
-    _is_full = _is_exchanging = False
+    _is_full = _is_exchanging = _is_used = False
 
     def connectionMade(self) -> None:
         self.factory.entered(self)
@@ -178,17 +94,10 @@ class Server(SSHServerTransport):
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         super().dispatchMessage(messageNum, payload)
         is_exchanging = self._keyExchangeState != self._KEY_EXCHANGE_NONE
-        if is_exchanging != self._is_exchanging:
+        if is_exchanging != self._is_exchanging:  # what is sent while keys are made would wait
             self._is_exchanging = is_exchanging
-            self._exchange_changed()
-
-    def _exchange_changed(self) -> None:
-        """Take note that new keys are being made, or there: what is sent meanwhile would wait."""
-        if self._is_exchanging:
-            self.factory.unused.begin(self)
-        elif self.is_in_use:
-            self.factory.unused.done(self)
-        self._flow()
+            self.see_to_use()
+            self._flow()
 
     # What goes out
 
@@ -213,17 +122,17 @@ class Server(SSHServerTransport):
 
     # How it ends
 
-    @property
-    def is_in_use(self) -> bool:
-        return isinstance(self.service, Connection) and bool(self.service.channels)
-
-    def is_used(self) -> None:
-        """Take note that there is somebody in a channel."""
-        self.factory.unused.done(self)
-
-    def is_unused(self) -> None:
-        """Take note that there is nobody in a channel: somebody has to be soon."""
-        self.factory.unused.begin(self)
+    def see_to_use(self) -> None:
+        """See that somebody chats here, or will soon, and once."""
+        service = self.service
+        is_used = isinstance(service, Connection) and service.is_used and not self._is_exchanging
+        if is_used == self._is_used:
+            return
+        self._is_used = is_used
+        if is_used:
+            self.factory.unused.done(self)
+        else:
+            self.factory.unused.begin(self)
 
     def sendDisconnect(self, reason: int, desc: bytes) -> None:
         super().sendDisconnect(reason, desc)
@@ -310,6 +219,6 @@ class SshFactory(SSHFactory):
             deadlines.done(server)
 
     def abort(self) -> None:
-        """End all connections now."""
+        """End all connections now, also those in which nobody chats."""
         for server in list(self._servers):
             server.abort()

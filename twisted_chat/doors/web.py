@@ -76,8 +76,10 @@ class SocketResource(Resource):
         super().__init__()
         self._factory = factory
 
-    def render(self, request: PageRequest) -> Any:
-        return WebSocketResource(_From(self._factory, request.address)).render(request)
+    def render(self, request: Request) -> Any:
+        # a request of any other site knows its peer alone
+        address = getattr(request, "address", None) or request.getClientAddress()
+        return WebSocketResource(_From(self._factory, address)).render(request)
 
 
 class _From(NamedTuple):
@@ -92,6 +94,25 @@ class _From(NamedTuple):
         return socket
 
 
+class Page(Resource):
+    """The page and its WebSocket, for a site: ``root.putChild(b"chat", Page(chat.factory))``.
+
+    It is at ``/chat/`` then.
+    """
+
+    def __init__(self, chat: ChatFactory, origins: Iterable[str] = ()) -> None:
+        """
+        :param origins: of other sites whose pages may come: ``https://example.org``.
+        :raises ValueError: one of these is none.
+        """
+        super().__init__()
+        here = files(__package__) / "page"
+        for path, (name, kind) in FILES.items():
+            self.putChild(path.encode(), File((here / name).read_bytes(), kind))
+        allowed = frozenset(map(origin_of, origins))
+        self.putChild(b"ws", SocketResource(SocketFactory(chat, allowed)))
+
+
 class Web(Site):
     """Serves the page."""
 
@@ -100,13 +121,8 @@ class Web(Site):
         :param origins: of other sites whose pages may come: ``https://example.org``.
         :raises ValueError: one of these is none.
         """
-        root = Resource()
-        here = files(__package__) / "page"
-        for path, (name, kind) in FILES.items():
-            root.putChild(path.encode(), File((here / name).read_bytes(), kind))
+        root = Page(chat, origins)
         root.putChild(b"healthz", File(b"ok\n", "text/plain; charset=utf-8"))
-        allowed = frozenset(map(origin_of, origins))
-        root.putChild(b"ws", SocketResource(SocketFactory(chat, allowed)))
         super().__init__(root, reactor=chat.clock, timeout=REQUEST_SECONDS)
         self.displayTracebacks = False
 

@@ -28,6 +28,7 @@ from twisted_chat.chat.events import (
     Refusal,
     Renamed,
     Replay,
+    Reported,
     Said,
     Sent,
     Shown,
@@ -186,6 +187,10 @@ def _said(event: Line) -> Record:
     return _event(kind, event, room=event.room, text=event.text)
 
 
+def _reported(event: Reported) -> Record:
+    return _event("reported", event, room=event.room, text=event.text)
+
+
 def _told(event: Told) -> Record:
     return _event("told", event, to=_who(event.to), text=event.text)
 
@@ -248,6 +253,7 @@ def _deed(deed: Deed) -> Record:
 _RECORDS: dict[type, Callable[[Any], Record]] = {
     Said: _said,
     Emoted: _said,
+    Reported: _reported,
     Told: _told,
     Sent: lambda sent: _told(sent.told),
     Joined: _joined,

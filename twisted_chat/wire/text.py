@@ -23,6 +23,7 @@ from twisted_chat.chat.events import (
     Refusal,
     Renamed,
     Replay,
+    Reported,
     Said,
     Sent,
     Shown,
@@ -79,6 +80,10 @@ def _said(text: Text, event: Said) -> str:
 
 def _emoted(text: Text, event: Emoted) -> str:
     return f"> {text._stamp(event.time)}* {event.who.name} {event.text}\r\n"
+
+
+def _reported(text: Text, event: Reported) -> str:
+    return f"> {text._stamp(event.time)}{event.who.name} {event.text}\r\n"
 
 
 def _told(text: Text, event: Told) -> str:
@@ -174,6 +179,7 @@ def minute(time: float, zone: tzinfo) -> str:
 _RENDERERS: dict[type, Callable[[Text, Any], str]] = {
     Said: _said,
     Emoted: _emoted,
+    Reported: _reported,
     Told: _told,
     Sent: _sent,
     Joined: _joined,

@@ -3,7 +3,7 @@
 A new command is one function in the file of its theme: the table finds it there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
 
 from twisted_chat.chat.commands import (
@@ -23,23 +23,25 @@ from twisted_chat.chat.commands.command import LOGIN_USAGE, Command, command
 __all__ = ["COMMANDS", "LOGIN_USAGE", "Command", "command", "table"]
 
 
-def table(*themes: ModuleType) -> Mapping[str, Command]:
-    """Collect the commands of some modules, by name and alias.
+def table(commands: Iterable[Command]) -> Mapping[str, Command]:
+    """Give commands by name and alias.
 
     :raises ValueError: two commands go by one name.
     """
-    commands: dict[str, Command] = {}
+    by_word: dict[str, Command] = {}
+    for one in commands:
+        for word in (one.name, *one.aliases):
+            if word in by_word:
+                raise ValueError(f"two commands called /{word}")
+            by_word[word] = one
+    return MappingProxyType(by_word)
+
+
+def _of(*themes: ModuleType) -> Iterator[Command]:
     for theme in themes:
-        for found in vars(theme).values():
-            if not isinstance(found, Command):
-                continue
-            for word in (found.name, *found.aliases):
-                if word in commands:
-                    raise ValueError(f"two commands called /{word}")
-                commands[word] = found
-    return MappingProxyType(commands)
+        yield from (found for found in vars(theme).values() if isinstance(found, Command))
 
 
 COMMANDS = table(
-    talking, around, past, people, accounts, sshkeys, charter, order, operators, server
+    _of(talking, around, past, people, accounts, sshkeys, charter, order, operators, server)
 )

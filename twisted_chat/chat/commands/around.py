@@ -37,6 +37,8 @@ _MARKS = {Rank.OPERATOR: "op", Rank.OWNER: "owner", Rank.SERVER: "server op"}
 )
 async def join(session: "Session", room_name: str, key: str = "") -> None:
     name = names.room_name(room_name)
+    if hooks := session.rooms.hooks:
+        name = names.room_name(hooks.on_join(session, name.text))
     here = session.person.room
     if here and names.fold(here.name.text) == names.fold(name.text):
         session.show(Notice(f"you are in {here.name.text} already"))
@@ -77,8 +79,9 @@ async def _past(session: "Session", room: int, before: int, after: int | None) -
 
 @command("leave", "part", usage="/leave", help="leave the room", in_room=True)
 async def leave(session: "Session") -> None:
-    room = session.room
-    await session.rooms.backplane.claim(Left(session.who, room.id))
+    room, hooks = session.room, session.rooms.hooks
+    reason = hooks.on_leave(session, "") if hooks else ""
+    await session.rooms.backplane.claim(Left(session.who, room.id, reason))
     session.show(Notice(f"you have left {room.name.text}"))
 
 

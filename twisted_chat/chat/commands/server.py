@@ -121,4 +121,7 @@ def version(session: "Session") -> None:
 def quit(session: "Session", reason: str = "") -> None:  # noqa: A001
     if len(reason) > bounds.REASON_LENGTH:
         raise ChatError(f"a reason holds at most {bounds.REASON_LENGTH} characters")
+    hooks = session.rooms.hooks
+    if hooks and session.person.room:
+        reason = hooks.on_leave(session, reason)
     session.leave(Notice("sad to see you go =("), reason, Ending.QUIT)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def msg(session: "Session", text: str) -> None:
     person = session.person
     assert person.room is not None
+    if hooks := session.rooms.hooks:
+        text = hooks.on_say(session, text)
     session.rooms.backplane.publish(Said(person.who, person.room.id, text))
 
 
@@ -31,6 +33,8 @@ def msg(session: "Session", text: str) -> None:
     in_room=True,
 )
 def me(session: "Session", text: str) -> None:
+    if hooks := session.rooms.hooks:
+        text = hooks.on_say(session, text)
     session.rooms.backplane.publish(Emoted(session.who, session.room.id, text))
 
 

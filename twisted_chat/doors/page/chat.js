@@ -89,6 +89,7 @@ const hearing = {
     view.topic(event.text);
     moved(event, `${event.who.name} set the topic: ${event.text}`);
   },
+  reported: (event) => moved(event, `${event.who.name} ${event.text}`),
   act: (event) => moved(event, `${event.who.name} ${event.text}`),
   announced(event) {
     const text = `announcement by ${event.who.name}: ${event.text}`;
