@@ -183,7 +183,7 @@ class Crowd:
                     room = person.room
                     person.talks(self._words())
                     await asyncio.sleep(self._chance.uniform(0.5, 3))
-                    await person.drop()
+                    await self._chance.choice((person.drop, person.finish))()
                     await asyncio.sleep(self._chance.uniform(0.5, 10))
                     await self._log_in(
                         person, f"> welcome back, {account}. you are logged in, in {room}"

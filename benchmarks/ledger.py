@@ -70,6 +70,10 @@ class Ear:
                 if self._is_prompt and found[2] and not heard.is_past:
                     self._ledger.delays.append(time.monotonic() - float(found[2]))
 
+    def is_cut_off(self) -> None:
+        """Take note that what was on its way may be lost: nobody can tell what comes next."""
+        self._next.clear()
+
     def misses(self, who: str) -> int:
         """Tell how many lines of somebody who was always there have not come yet."""
         voices = (who, f"{who} to {self._me}")

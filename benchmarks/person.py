@@ -134,7 +134,7 @@ class Person:
         await self.go()
 
     async def finish(self) -> None:
-        """Go by closing the half that writes, and wait for the end."""
+        """Go by closing the half that writes, and hear all until the end."""
         if self._door:
             self._door.finish()
             async with asyncio.timeout(PATIENCE):
@@ -142,9 +142,10 @@ class Person:
         await self.go()
 
     async def drop(self) -> None:
-        """Go as one whose connection breaks."""
+        """Go as one whose connection breaks, and what was on its way is lost."""
         if self._door:
             self._door.drop()
+        self._ear.is_cut_off()
         await self.go()
 
     async def go(self) -> None:

@@ -148,6 +148,15 @@ def test_a_gap_in_what_was_missed(room):
         room.hears(2, is_past=True)
 
 
+def test_what_was_on_its_way(room):
+    """Who was cut off may have missed it; what comes after that comes in order."""
+    room.hears(0)
+    room.ear.is_cut_off()
+    room.hears(2)
+    with pytest.raises(AstrayError):
+        room.hears(2)
+
+
 def test_last_lines_that_never_came(room):
     """Who goes in order has been heard to the end; who stays is, too, when all is over."""
     room.hears(0, 1)
