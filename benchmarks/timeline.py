@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 from benchmarks import vitals
 from benchmarks.picture import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, round_steps, sheet, text
@@ -60,17 +59,17 @@ class _Picture:
         ]
 
     def _compared(self) -> list[str]:
-        """Draw the two times whose memory is compared, with the median of each."""
+        """Draw the two times whose memory is compared, with what there is of it."""
         last = [one for one in self._samples if one.life == self._samples[-1].life]
         found = []
         for quarter in vitals.quarters(last):
             left, right = (self._x(one.seconds) for one in (quarter[0], quarter[-1]))
-            middle = median(one.memory for one in quarter) / MIB
+            memory = vitals.floor(quarter) / MIB
             found.append(
                 f'<rect class="mark-2 compared" x="{left}" y="{TOP}" '
                 f'width="{right - left:.1f}" height="{_HIGH}"/>'
             )
-            found.append(text((left + right) / 2, self._y(middle) + 26, f"{middle:.1f} MiB"))
+            found.append(text((left + right) / 2, self._y(memory) + 26, f"{memory:.1f} MiB"))
         return found
 
 
@@ -87,7 +86,7 @@ def draw(samples: Sequence[Sample]) -> str:
         f"{samples[-1].seconds / 60:.0f} minutes of mixed life: "
         f"{samples[-1].said:,} lines, {restarts} hot restarts"
     )
-    remark = "dashed: a hot restart; shaded: what is compared, with its median"
+    remark = "dashed: a hot restart; shaded: what is compared, with its lower quartile"
     heading = [text(LEFT, 34, title, "start", 'class="title"'), text(LEFT, 66, remark, "start")]
     return sheet(title, [*heading, *_Picture(samples).parts()], STYLE)
 

@@ -11,7 +11,9 @@ from benchmarks.measure import resident
 
 MIB = 1 << 20
 ALLOWED = 2 * MIB
-"""Bytes by which memory may differ between two times that are compared: what the noise may be."""
+"""Bytes by which memory may grow between two times that are compared: what the noise may be."""
+YOUNG, ALLOWED_YOUNG = 300.0, 4 * MIB
+"""Seconds in which a process still fills its caches, and bytes by which it may grow meanwhile."""
 USUAL = 0.25
 """The share by which the number of people may differ from the usual one in what is compared."""
 
@@ -43,9 +45,11 @@ class Growth:
     title: str
     early: float
     late: float
-    """Bytes, each a median."""
+    """Bytes, which are there at three of four moments, or more."""
     seconds: float
     """From the one to the other."""
+    allowed: float
+    """Bytes."""
 
     @property
     def grown(self) -> float:
@@ -53,11 +57,11 @@ class Growth:
 
     @property
     def is_flat(self) -> bool:
-        return self.grown <= ALLOWED
+        return self.grown <= self.allowed
 
     def __str__(self) -> str:
         verdict = "flat" if self.is_flat else "NOT FLAT"
-        finds = ALLOWED / MIB / self.seconds * 3600
+        finds = self.allowed / MIB / self.seconds * 3600
         return (
             f"{verdict}: {self.title}: {self.early / MIB:.2f} MiB, then {self.late / MIB:.2f} "
             f"after {self.seconds / 60:.1f} minutes; "
@@ -105,8 +109,10 @@ def growths(samples: Sequence[Sample]) -> list[Growth]:
         title = f"from life to life, over {len(lives) - 1} restarts"
         found.append((title, *_of_one_age(lives[0], lives[-1])))
     usual = median(sample.people for sample in samples)
+    begin = lives[-1][0].seconds
     return [
-        _growth(title, _alike(early, usual), _alike(late, usual)) for title, early, late in found
+        _growth(title, _alike(early, usual), _alike(late, usual), begin)
+        for title, early, late in found
     ]
 
 
@@ -129,12 +135,21 @@ def _alike(samples: Sequence[Sample], usual: float) -> list[Sample]:
     return [one for one in samples if abs(one.people - usual) <= USUAL * usual]
 
 
-def _growth(title: str, early: Sequence[Sample], late: Sequence[Sample]) -> Growth:
+def _growth(title: str, early: Sequence[Sample], late: Sequence[Sample], begin: float) -> Growth:
+    """
+    :param begin: of the last life, in seconds.
+    """
     if not early or not late:
         raise ValueError(f"{title}: too little to compare")
-    early_median, late_median = (median(one.memory for one in some) for some in (early, late))
     seconds = median(one.seconds for one in late) - median(one.seconds for one in early)
-    return Growth(title, early_median, late_median, seconds)
+    is_young = early[0].seconds < begin + YOUNG
+    allowed = ALLOWED_YOUNG if is_young else ALLOWED
+    return Growth(title, floor(early), floor(late), seconds, allowed)
+
+
+def floor(samples: Sequence[Sample]) -> float:
+    """Give the lower quartile of the memory: what comes on top for a moment does not count."""
+    return sorted(one.memory for one in samples)[len(samples) // 4]
 
 
 def _lives(samples: Sequence[Sample]) -> list[list[Sample]]:
