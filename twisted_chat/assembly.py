@@ -16,7 +16,7 @@ from twisted_chat.chat.limits import HASHES_AT_ONCE, Limits
 from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.interfaces import IAccounts, IBackplane, IQuota, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IClient, IQuota, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
@@ -85,5 +85,7 @@ def _failed(failure: Failure) -> None:
     _log.failure("something went wrong", failure)
 
 
-def _trouble(error: BaseException) -> None:
-    _log.failure("something went wrong", Failure(error))
+def _trouble(error: BaseException, client: IClient | None = None) -> None:
+    connection = getattr(client, "id", "")  # who comes from within the process needs none
+    words = "something went wrong for {connection}" if connection else "something went wrong"
+    _log.failure(words, Failure(error), connection=connection)

@@ -67,7 +67,7 @@ class Rooms:
         delivery: IDelivery,
         clock: Callable[[], float],
         start: Callable[[Coroutine[Any, Any, None]], object],
-        trouble: Callable[[BaseException], None],
+        trouble: Callable[[BaseException, IClient | None], None],
         incarnation: str,
         accounts: IAccounts,
         operators: Operators | None = None,
@@ -78,7 +78,7 @@ class Rooms:
         """
         :param clock: gives UTC seconds.
         :param start: runs a coroutine, at once as far as it goes without waiting.
-        :param trouble: told of what should not have happened.
+        :param trouble: told of what should not have happened, and to whom, if to one alone.
         :param incarnation: unlike that of every other node and of every earlier start.
         """
         self.backplane = backplane
