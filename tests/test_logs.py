@@ -166,6 +166,7 @@ def test_an_error_of_a_command_tells_whose_it_is(logged_failures):
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_no_secret_is_in_the_log(tmp_path):
     """Whatever somebody says, and to whichever command: neither it nor a password is logged.
 
