@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ SECONDS = 15.0
 WELCOME = (
     "> welcome. you are {}. /nick NAME takes a name, /join ROOM enters a room, /help tells the rest"
 )
+VERSION = f"> twisted-chat {version('twisted-chat')}"
+"""What ``/version`` answers."""
 FAREWELL = "> the server is going down. goodbye"
 ANYWHERE = "tcp:0:interface=127.0.0.1"
 """An endpoint on a port that is free."""
