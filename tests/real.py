@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ SECONDS = 15.0
 WELCOME = (
     "> welcome. you are {}. /nick NAME takes a name, /join ROOM enters a room, /help tells the rest"
 )
+VERSION = f"> twisted-chat {version('twisted-chat')}"
+"""What ``/version`` answers."""
 FAREWELL = "> the server is going down. goodbye"
 ANYWHERE = "tcp:0:interface=127.0.0.1"
 """An endpoint on a port that is free."""
@@ -346,6 +349,7 @@ class Chat(Process):
         descriptors: int = 0,
         warm: bool = True,
         prefix: Sequence[str] = (),
+        logger: str = "",
     ) -> None:
         """Start it, and wait until people can come.
 
@@ -355,12 +359,14 @@ class Chat(Process):
         :param warm: whether someone comes and goes at once: what is made for the first
             connection is there from then on, and descriptors can be counted.
         :param prefix: of the command, which it runs.
+        :param logger: of twistd.
         """
         self.directory = directory
         self._earlier = 0
         self.log_file = directory / "log"
         self._earlier = len(self.log())
-        command = [twistd(), "-n", "--logfile", str(self.log_file), "tcpchat", *options]
+        command = [twistd(), "-n", "--logfile", str(self.log_file)]
+        command += [*(["--logger", logger] if logger else []), "tcpchat", *options]
         for one in ports:
             command += ["--port", one]
         if descriptors:
@@ -502,7 +508,7 @@ class Chat(Process):
     def _listens(self, ports: Sequence[str]) -> list[int]:
         if self.popen.poll() is not None:
             pytest.fail(f"twistd ended: {self.output.read_text()}{self.log()}")
-        found = re.findall(r"people reach it with: telnet localhost ([0-9]+)\n", self.log())
+        found = re.findall(r"people reach it with: telnet localhost ([0-9]+)[\n\"]", self.log())
         numbered = [one for one in ports if one.startswith("tcp:")]
         return [int(port) for port in found] if len(found) == len(numbered) else []
 

@@ -626,7 +626,7 @@ def test_uptime_and_version(town, ann):
     """They tell how long the server is up, and what it is."""
     town.clock.advance(60)
     assert ann.asks("/uptime") == ["> up for 1 minute"]
-    assert ann.asks("/version")[0].startswith("> twisted-chat 0.")
+    assert ann.asks("/version")[0].startswith("> twisted-chat 1.")
 
 
 def test_limits():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cluster import LEASE, Cluster, drain, eventually
-from real import WELCOME, Chat, Peer, wait_until
+from real import VERSION, WELCOME, Chat, Peer, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.long]
 
@@ -263,7 +263,7 @@ def test_redis_is_away_for_longer(tmp_path, appendonly):
         ann.asks("hello?", "err: not sent: link lost")
         ann.asks("/join den", "err: not sent: link lost")
         ann.asks("/who", "> here: ann, bob")
-        ann.asks("/version", "> twisted-chat 0.1.0")
+        ann.asks("/version", VERSION)
         with b.connect(greeted=False) as cyd:  # who goes again before anything goes out
             cyd.expect("> link lost: lines are not going out. /quit leaves")
             cyd.asks("/quit", "> sad to see you go =(")

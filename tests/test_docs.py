@@ -60,8 +60,9 @@ def test_what_is_not_run():
     assert {name: why for name in WITH_COMMANDS if (why := left_out(name))} == {
         "cluster": ["Redis would have to fail"],
         "encryption": ["tests/test_haproxy.py does"] * 4 + ["tests/test_page.py does"],
-        "service": ["wants root and systemd"] * 2,
+        "service": [*["wants root and systemd"] * 2, "wants root and Docker"],
         "upgrade": ["there is no newer version"],
+        "watching": ["tests/test_logs.py does"] * 3,
     }
 
 

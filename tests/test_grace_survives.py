@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from real import Chat, Peer, wait_until
+from real import VERSION, Chat, Peer, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -47,7 +47,7 @@ def test_a_broken_connection(tmp_path, end):
         while not re.fullmatch(r"> here: ann \(gone \d+ s\), bob", bob.read()):
             bob.say("/who")
         bob.say("one", "two")
-        bob.asks("/version", "> twisted-chat 0.1.0")
+        bob.asks("/version", VERSION)
         ann, told = comes_back(chat, "ann")
         assert told == "> you were gone for N second, and missed 2 lines:"
         assert [ann.read()[-10:] for _ in range(2)] == ["] bob: one", "] bob: two"]
@@ -65,7 +65,7 @@ def test_the_server_goes(tmp_path, number):
         bob = chat.enter("bob")
         bob.say("last words")
         ann.expect("> bob: last words")
-        ann.asks("/version", "> twisted-chat 0.1.0")
+        ann.asks("/version", VERSION)
         if number == signal.SIGKILL:
             wait_until(lambda: "true" in kept(tmp_path), "what is set up on the disk")
         chat.signal(number)

@@ -18,6 +18,7 @@ import pytest
 from twisted_chat import heir, watch
 from twisted_chat.handover import Channel
 from twisted_chat.heir import Heir
+from twisted_chat.logs import as_json
 
 SECONDS = 15.0
 PYTHON = [sys.executable, "-I", "-S", "-c"]
@@ -48,7 +49,10 @@ def given(twistd, *arguments):
         ({"nodaemon": False}, ["--logfile=/srv/chat/twistd.log"]),
         ({"nodaemon": False, "logfile": "-"}, []),
         ({"nodaemon": False, "syslog": True, "prefix": "x"}, ["--prefix=x", "--syslog"]),
-        ({"reactor": "poll", "logger": "a.b"}, ["--reactor=poll", "--logger=a.b"]),
+        (
+            {"reactor": "poll", "logger": as_json},
+            ["--reactor=poll", "--logger=twisted_chat.logs.as_json"],
+        ),
     ],
 )
 def test_the_options_of_twistd_are_kept(twistd, options):

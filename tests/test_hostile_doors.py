@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from doors import BEHIND, PROXY, SENDQ, Doors, binary_header, text_header
-from real import ANYWHERE, Chat, Peer, Program, free_port, wait_until
+from real import ANYWHERE, VERSION, Chat, Peer, Program, free_port, wait_until
 
 from twisted_chat.chat.limits import HANDSHAKE_SECONDS
 from twisted_chat.doors.proxy import HEADER_SECONDS
@@ -34,7 +34,6 @@ EACH = 100_000
 AT_ONCE = 40
 """Connections that wait to be accepted; the system has room for 50, and makes others wait."""
 
-VERSION = "> twisted-chat 0.1.0"
 NOWHERE = "err: you are in no room. usage: /join ROOM_NAME"
 HELLO = b"\x16\x03\x01\x02\x00\x01"
 """How TLS begins."""

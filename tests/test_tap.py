@@ -376,6 +376,7 @@ def test_every_option_is_explained(capfd):
         "help-auth-type",
         "config",
         "check",
+        "print-config",
     ):
         assert f"--{option}" in shown
 
@@ -823,7 +824,7 @@ def test_operators_are_told_and_gain_and_lose_what_they_are(machine, file, logge
     reload(process, file, "drain = true")
     assert ann_sees.lines() == []
     assert bob_sees.lines() == [
-        f"> the server was not reloaded, all stays as it was: {file}: drain true: "
+        f"> the server was not reloaded, all stays as it was: {file}:1: drain true: "
         "takes text in quotes or a number"
     ]
     logged_failures.events.clear()

@@ -830,7 +830,7 @@ def test_a_log_line_cannot_be_forged(house, logged, text):
     lines = [formatEvent(event) for event in logged if event["log_level"] >= LogLevel.debug]
     assert [line.partition(":")[0] for line in lines] == [
         "connected",
-        "closing IPv4Address(type='TCP', host='192.0.2.1', port=1234)",
+        f"closing {ann.address} as {ann.door.id}",
         "disconnected",
     ]
     assert not any("\n" in line or "forged" in line for line in lines)

@@ -12,6 +12,7 @@ from real import (
     ANYWHERE,
     FAREWELL,
     SECONDS,
+    VERSION,
     WELCOME,
     Chat,
     Peer,
@@ -210,7 +211,7 @@ def test_a_renewed_certificate(tmp_path, kind):
         chat.wait_for_log("reloaded: certificates")
         second = number()
         assert first != second
-        bob.asks("/version", "> twisted-chat 0.1.0")
+        bob.asks("/version", VERSION)
         whole = (tmp_path / "cert.pem").read_bytes()
         (tmp_path / "cert.pem").write_bytes(whole[:100])
         chat.signal(signal.SIGHUP)

@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 import pytest
 from doors import DOORS, Doors
 from frames import BINARY, CLOSE, PING, PONG, TEXT, Page, frame, request
-from real import ANYWHERE, SECONDS, Chat, need_module, wait_until
+from real import ANYWHERE, SECONDS, VERSION, Chat, need_module, wait_until
 from test_hostile_doors import Asker, latency, tell
 
 from twisted_chat.doors.weborigin import is_allowed, origin_of
@@ -253,7 +253,7 @@ def test_a_restart_in_between(tmp_path):
 
 def is_alive(doors: Doors) -> None:
     """See that the others are answered."""
-    doors.chat.connect().asks("/version", "> twisted-chat 0.1.0")
+    doors.chat.connect().asks("/version", VERSION)
 
 
 WRONG = {

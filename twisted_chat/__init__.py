@@ -3,8 +3,9 @@ r"""A chat server for Twisted.
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
     interfaces, chat  <-  wire, worker, link, discovery  <-  state, accounts, cluster  <-  assembly
-                      <-  doors, node  <-  estate  <-  service, config
-                      <-  settings, handover  <-  reload, heir  <-  tap
+                      <-  doors, node  <-  estate  <-  service, values
+                      <-  config, commandline  <-  settings, handover
+                      <-  reload, heir  <-  tap, logs
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
@@ -19,12 +20,13 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``node``      a node of a cluster, begun and ended in order.
 ``estate``    all that one process leaves to the next.
 ``service``   ports, and a stop in order.
-``config``    the file of options.
-``settings``  the options, and what each takes.
+``values``    what each option takes.
+``config``    the file of options; ``commandline``, the other way to say them.
+``settings``  the options.
 ``reload``    what a chat that runs obeys anew.
 ``handover``  hot restart: what the two processes tell each other.
 ``heir``      the process that goes on; ``watch`` is what the first one becomes.
-``tap``       the process: signals, exit codes.
+``tap``       the process: signals, exit codes; ``logs`` is what it logs as JSON.
 
 Commands decide, events change: a command proposes an event to the backplane, which numbers it
 and has `Rooms.apply` carry it out, on every node alike.

@@ -17,7 +17,7 @@ from twisted_chat.chat.operators import Operators
 from twisted_chat.chat.plugins import Hooks, commands_with
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.cluster.local import LocalBackplane
-from twisted_chat.interfaces import IAccounts, IBackplane, IChatPlugin, IQuota, IStore
+from twisted_chat.interfaces import IAccounts, IBackplane, IChatPlugin, IClient, IQuota, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.delivery import Delivery
 from twisted_chat.wire.turn import end_of_turn
@@ -90,8 +90,10 @@ def _failed(failure: Failure) -> None:
     _log.failure("something went wrong", failure)
 
 
-def _trouble(error: BaseException) -> None:
-    _log.failure("something went wrong", Failure(error))
+def _trouble(error: BaseException, client: IClient | None = None) -> None:
+    connection = getattr(client, "id", "")  # who comes from within the process needs none
+    words = "something went wrong for {connection}" if connection else "something went wrong"
+    _log.failure(words, Failure(error), connection=connection)
 
 
 def _plugin_failed(name: str, hook: str, error: Exception) -> None:

@@ -4,64 +4,89 @@ The file is another command line: each ``name = value`` in it is a ``--name=valu
 and what is wrong with it found, by the same means.
 """
 
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import Any, NamedTuple
 
 from twisted.python import usage
 
 from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.values import WrongValue, nearest, refuse
+
+WIDTH = 100
+"""Characters in a line of help."""
 
 
-class WrongValue(usage.UsageError):
-    """A value that an option does not take."""
+class File:
+    """A file of options."""
 
-    def __init__(self, option: str, value: object, takes: str) -> None:
-        self.words = f"{option} {sanitize(str(value))}: {takes}"
-        super().__init__(f"--{self.words}")
+    def __init__(self, path: Path) -> None:
+        """
+        :raises UsageError: it cannot be read.
+        """
+        self.path = path
+        try:
+            if not path.is_file():  # to open a pipe may take for ever
+                raise FileNotFoundError("there is no such file")
+            self._text = path.read_text("utf-8")
+            self.values: dict[str, Any] = tomllib.loads(self._text)
+        except (OSError, ValueError, RecursionError) as error:
+            why = sanitize(getattr(error, "strerror", None) or str(error))
+            name = sanitize(str(path))
+            raise usage.UsageError(f"--config {name}: {why}. takes a file of TOML") from None
+
+    def place(self, name: str) -> str:
+        """Tell where a name is, as editors and compilers do: ``chat.toml:3``."""
+        return f"{sanitize(str(self.path))}:{self._lines[name]}"
+
+    @cached_property
+    def _lines(self) -> dict[str, int]:
+        return lines(self._text)
 
 
-def arguments(file: Path, names: Mapping[str, bool]) -> list[str]:
-    """Read a file, as the command line that says the same.
+def lines(text: str) -> dict[str, int]:
+    """Tell in which line each name of the first level is, counted from 1.
 
-    :param names: those that it may have, and whether there may be several values of each.
-    :raises UsageError: it cannot be read, or has what it may not have.
+    Whatever is right as a whole is a row of statements.  Each begins after the one before it, and
+    ends with the first line by which it can be read: no grammar is needed but that of `tomllib`.
+
+    :param text: is right as a whole.
     """
-    found = []
-    for name, value in _read(file).items():
-        if name not in names:
-            raise usage.UsageError(_unknown(file, name, names))
-        several = names[name]
-        for one in value if several and isinstance(value, list) else [value]:
-            found.append(f"--{name}={_text(name, one, several)}")
+    found: dict[str, int] = {}
+    begin, statement, is_in_table = 1, "", False
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += f"{line}\n"
+        try:
+            names = tomllib.loads(statement)
+        except ValueError:  # it goes on in the next line
+            continue
+        is_header = statement.lstrip().startswith("[")
+        if is_header or not is_in_table:
+            for name in names:
+                found.setdefault(name, begin)
+        is_in_table = is_in_table or is_header
+        begin, statement = number + 1, ""
     return found
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        if not file.is_file():  # to open a pipe may take for ever
-            raise FileNotFoundError("there is no such file")
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        why = sanitize(getattr(error, "strerror", None) or str(error))
-        raise usage.UsageError(
-            f"--config {sanitize(str(file))}: {why}. takes a file of TOML"
-        ) from None
+def texts(name: str, value: object, names: Mapping[str, bool]) -> Sequence[str]:
+    """Give a value as it stands on a command line, once for each time.
 
-
-def _unknown(file: Path, name: str, names: Iterable[str]) -> str:
-    nearest = get_close_matches(name, names, 1)
-    right = f"perhaps {nearest[0]}" if nearest else "--help lists them"
-    return f"{sanitize(str(file))}: {sanitize(name)}: there is no such option for a file. {right}"
+    :param names: those that there may be, and whether there may be several values of each.
+    :raises WrongValue: it could stand on none.
+    """
+    if name not in names:
+        refuse(name, None, f"there is no such option for a file. {nearest(name, names)}")
+    several = names[name]
+    all_ = value if several and isinstance(value, list) else [value]
+    return [_text(name, one, several) for one in all_]
 
 
 def _text(name: str, value: object, several: bool) -> str:
-    """Give a value as it stands on a command line.
-
-    :raises WrongValue: it could stand on none.
-    """
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             return str(value)
@@ -78,3 +103,54 @@ def _kind(value: object) -> str:
     if isinstance(value, list):
         return "[...]"
     return "{...}" if isinstance(value, dict) else str(value)
+
+
+class Setting(NamedTuple):
+    """An option, as a file tells of it."""
+
+    name: str
+    help: str
+    value: object
+    """None for none."""
+    is_said: bool
+    """Whether somebody has set it, as against a default."""
+    is_secret: bool
+    """Whether there may be a password in it."""
+
+
+def written(heading: str, settings: Iterable[Setting]) -> str:
+    """Write a file with these settings, which `File` reads; what is a default is a comment.
+
+    :param heading: is a comment at its beginning.
+    """
+    return "\n\n".join([_comment(heading), *map(_written, settings)]) + "\n"
+
+
+def _written(setting: Setting) -> str:
+    help_ = _comment(setting.help)
+    if setting.is_secret:
+        hidden = _comment(f"{setting.name} is set, and not shown: there may be a password in it")
+        return f"{help_}\n{hidden}\n#{setting.name} ="
+    mark = "" if setting.is_said else "#"
+    return f"{help_}\n{mark}{setting.name} = {_toml(setting.value)}".rstrip()
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"# {line}" for line in wrap(text, WIDTH - 2, break_on_hyphens=False))
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    text = str(value)
+    if re.fullmatch("0|[1-9][0-9]{0,15}", text):
+        return text
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() and character not in '"\\':
+        return character
+    return f"\\U{ord(character):08x}"

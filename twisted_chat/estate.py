@@ -15,7 +15,7 @@ from twisted_chat.doors import moving
 from twisted_chat.doors.protocol import ChatProtocol
 from twisted_chat.doors.tcp import ChatFactory
 
-VERSION = 2
+VERSION = 3
 
 
 class Estate(NamedTuple):

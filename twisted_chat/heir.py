@@ -14,6 +14,8 @@ from fcntl import F_GETFL, F_SETFL, fcntl
 from pathlib import Path
 from typing import Any, NoReturn
 
+from twisted.python.reflect import qual
+
 from twisted_chat import watch
 from twisted_chat.handover import Channel
 
@@ -68,9 +70,11 @@ def command(twistd: Mapping[str, Any], arguments: Sequence[str], directory: Path
     :param directory: in which it was started.
     """
     given = ["-n", "--pidfile=", f"--rundir={Path.cwd()}"]
-    for option in ("reactor", "logger", "prefix"):
+    for option in ("reactor", "prefix"):
         if twistd.get(option):
             given.append(f"--{option}={twistd[option]}")
+    if logger := twistd.get("logger"):  # by now it is what its name has stood for
+        given.append(f"--logger={qual(logger)}")
     if twistd.get("syslog"):
         given.append("--syslog")
     elif log := log_file(twistd, directory):
@@ -99,6 +103,8 @@ def log_file(twistd: Mapping[str, Any], directory: Path) -> Path | None:
 
 def share_log(path: Path) -> None:
     """Have what this process logs to a file added at its end, whoever else writes there."""
+    if not path.exists():  # a --logger of one's own may have no use for it
+        return
     here = path.stat()
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # the one that lists them is closed by now

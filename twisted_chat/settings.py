@@ -1,35 +1,32 @@
-"""What the chat is told, on the command line and in a file: names, values, and what each takes."""
+"""The options: their names, and what each is for, on the command line and in a file."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from getopt import getopt
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin
 from twisted.python import usage
 
-from twisted_chat import config
-from twisted_chat.chat import duration, names
-from twisted_chat.chat.events import ChatError
+from twisted_chat import commandline, config, values
+from twisted_chat.chat import duration
 from twisted_chat.chat.limits import REPLAYED, REPLAYED_AT_MOST, Limits
 from twisted_chat.chat.sanitize import sanitize
-from twisted_chat.config import WrongValue
-from twisted_chat.doors.weborigin import origin_of
 from twisted_chat.link import Target
+from twisted_chat.values import Mistakes, WrongValue, refuse
 
-ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
 EXTRAS = {"web": ("web", ["autobahn"]), "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"])}
 """By the option of a door, what has to be installed for it, and how that is told."""
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
+
+PRECEDENCE = "What the command line says wins over the file, and the file over the defaults."
 
 T = TypeVar("T")
 
@@ -96,20 +93,70 @@ class Settings(usage.Options, AuthOptionMixin):
         self["auth"] = {}
         self.arguments: Sequence[str] = ()
         self.directory = Path()
+        self._said: set[str] = set()
+        """The names of the options that are not left to their defaults."""
+        self._places: dict[str, config.File] = {}
+        """Where options stand that are not on the command line, by their names."""
+        self._mistakes: list[str] = []
 
     def parse(self, arguments: Sequence[str], directory: Path) -> None:
         """Parse a command line.
 
         :param directory: in which files with relative names are.
-        :raises UsageError: something is wrong with it; this tells what, in one line.
+        :raises Mistakes: something is wrong with it.
         """
         self.arguments, self.directory = arguments, directory
-        super().parseOptions([*arguments])
+        options, self._mistakes = commandline.cut(arguments, self.shortOpt, self.longOpt)
+        for name, value in options:
+            with self.noting_mistakes():
+                self._take(self.synonyms[name.lstrip("-")], value)
+        self._conclude()
+
+    def _parse_file(self, file: config.File) -> None:
+        """Parse what a file says.
+
+        :raises Mistakes: something is wrong with it.
+        """
+        self.directory, names = file.path.parent, self.settable()
+        for name, value in file.values.items():
+            self._places[name] = file
+            with self.noting_mistakes():
+                for text in config.texts(name, value, names):
+                    with self.noting_mistakes():
+                        self._take(name, text)
+        self._conclude()
+
+    def _take(self, name: str, value: str) -> None:
+        """Take one option.
+
+        :raises UsageError: it does not take the value.
+        """
+        self._said.add(name)
+        super().parseOptions([f"--{name}={value}" if f"{name}=" in self.longOpt else f"--{name}"])
+
+    @contextmanager
+    def noting_mistakes(self) -> Iterator[None]:
+        """Note what is wrong with an option, and go on: all of it is told in the end."""
+        try:
+            yield
+        except Mistakes as mistakes:
+            self._mistakes += mistakes.lines
+        except WrongValue as error:
+            file = self._places.get(error.option)
+            told = f"{file.place(error.option)}: {error.words}" if file else str(error)
+            self._mistakes.append(told)
+        except usage.UsageError as error:
+            self._mistakes.append(str(error))
+
+    def _conclude(self) -> None:
+        self.finish()
+        if self._mistakes:
+            raise Mistakes(self._mistakes)
 
     def again(self) -> "Settings":
         """Parse the same command line, with the files that it names as they are now.
 
-        :raises UsageError: something is wrong with it.
+        :raises Mistakes: something is wrong with it.
         """
         settings = type(self)()
         settings.parse(self.arguments, self.directory)
@@ -124,41 +171,42 @@ class Settings(usage.Options, AuthOptionMixin):
         """A port number, or a server endpoint such as unix:/run/chat.sock; repeatable
         [default: 8888]
         """
-        self["port"].append(_port(port))
+        self["port"].append(values.port(port))
 
     opt_p = opt_port
 
     def opt_json(self, port: str) -> None:
         """Where programs come in, which speak JSON: as --port; repeatable [default: none]"""
-        self["json"].append(_port(port, "json"))
+        self["json"].append(values.port(port, "json"))
 
     def opt_web(self, port: str) -> None:
         """Where browsers find a page: as --port; repeatable [default: none]"""
-        self["web"].append(_port(port, "web"))
+        self["web"].append(values.port(port, "web"))
 
     def opt_web_origin(self, origin: str) -> None:
         """Another site whose pages may come, such as https://example.org; repeatable"""
-        self["web-origin"].append(_origin(origin))
+        self["web-origin"].append(values.origin(origin))
 
     def opt_ssh(self, port: str) -> None:
         """Where people come in by SSH: as --port; repeatable [default: none]"""
-        self["ssh"].append(_port(port, "ssh"))
+        self["ssh"].append(values.port(port, "ssh"))
 
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""
-        self["proxy-from"].append(_network(network))
+        self["proxy-from"].append(values.network(network))
 
     def opt_operator(self, name: str) -> None:
         """Name of the account of someone who runs the server; repeatable"""
-        self["operator"].append(_operator(name))
+        self["operator"].append(values.operator(name))
 
     def opt_auth(self, description: str) -> None:
         """Further accounts, such as file:PATH; repeatable [default: own accounts]"""
         try:
-            super().opt_auth(_with_its_file(description, self.directory))
+            description = values.with_its_file(description, self.directory)
+            super().opt_auth(description)
         except (usage.UsageError, OSError):
             kind, _, _ = description.partition(":")  # what follows may be a password
-            _refuse("auth", description if kind == "file" else kind, f"takes {CHECKER}")
+            refuse("auth", description if kind == "file" else kind, f"takes {CHECKER}")
         self["auth"][description] = self["credCheckers"][-1]
 
     def opt_help_auth_type(self, authType: str) -> None:
@@ -166,191 +214,134 @@ class Settings(usage.Options, AuthOptionMixin):
         try:
             super().opt_help_auth_type(authType)
         except usage.UsageError:
-            _refuse("help-auth-type", authType, "takes a type that --help-auth lists")
+            refuse("help-auth-type", authType, "takes a type that --help-auth lists")
 
-    def parseArgs(self, *extra: str) -> None:
-        if extra:
-            raise usage.UsageError(f"{sanitize(extra[0])}: takes options only. --help lists them")
-
-    def postOptions(self) -> None:
+    def finish(self) -> None:
+        """Make of all options what they mean, once they are there; note what is wrong."""
         if self["config"] is not None:
-            self._take_file()
+            with self.noting_mistakes():
+                self._take_file()
         self.checkers = [*self["auth"].values()]
         self["port"] = self["port"] or ["tcp:8888"]
         self._find_files()
         self._read_limits()
-        self._read_cluster()
+        self.redis = None
+        with self.noting_mistakes():
+            self._read_cluster()
         for door, (extra, modules) in EXTRAS.items():
             if self[door] and not all(map(find_spec, modules)):
-                takes = f"takes what pip install 'twisted-chat[{extra}]' installs"
-                _refuse(door, self[door][0].removeprefix("tcp:"), takes)
+                with self.noting_mistakes():
+                    takes = f"takes what pip install 'twisted-chat[{extra}]' installs"
+                    refuse(door, self[door][0].removeprefix("tcp:"), takes)
 
     def _take_file(self) -> None:
-        """Take from the file what the command line does not say."""
-        file = self.directory / self["config"]
-        self["config"] = str(file)
-        other = type(self)()
-        try:
-            other.parse(config.arguments(file, self.settable()), file.parent)
-        except WrongValue as error:
-            raise usage.UsageError(f"{sanitize(str(file))}: {error.words}") from None
-        self.update({name: other[name] for name in other._said() - self._said()})
+        """Take from the file what the command line does not say.
 
-    def _said(self) -> set[str]:
-        """Give the names of the options that the command line has."""
-        said, _ = getopt([*self.arguments], self.shortOpt, self.longOpt)
-        return {self.synonyms[name.lstrip("-")] for name, _ in said}
+        :raises UsageError: something is wrong with it.
+        """
+        path = self.directory / self["config"]
+        self["config"] = str(path)
+        other, file = type(self)(), config.File(path)
+        other._parse_file(file)
+        new = other._said - self._said
+        self.update({name: other[name] for name in new})
+        self._said |= new
+        self._places = dict.fromkeys(new, file)
 
     def _find_files(self) -> None:
         """Make the names of files absolute: twistd may change the directory."""
         state, motd = self["state"], self["motd"]
         if state is not None and (not state or "\0" in state):
-            _refuse("state", state, "takes a file, or :memory:")
-        if state not in (None, ":memory:"):
+            with self.noting_mistakes():
+                refuse("state", state, "takes a file, or :memory:")
+        elif state not in (None, ":memory:"):
             self["state"] = str(self.directory / state)
         if self["ssh-host-key"] is not None:
             self["ssh-host-key"] = str(self.directory / self["ssh-host-key"])
         self.motd = []
         if motd is not None:
             self["motd"] = self.directory / motd
-            self.motd = self._read("motd", _motd, "a file of UTF-8 text")
+            with self.noting_mistakes():
+                self.motd = self._converted("motd", values.motd, "a file of UTF-8 text")
 
     def _read_limits(self) -> None:
         self.limits = Limits(
-            max_line=self._read("max-line", _number(16, 65536), "16 to 65536 bytes"),
-            flood=self._read("flood", _flood, "RATE/BURST such as 5/20, or off"),
-            max_connections=self._read("max-connections", _number(0), "a number, 0 for no limit"),
-            max_per_address=self._read("max-per-address", _number(0), "a number, 0 for no limit"),
-            sendq=self._read("sendq", _number(4096, 1 << 30), "4096 to 1073741824 bytes"),
-            idle_timeout=self._read("idle-timeout", _seconds, "seconds, 0 for never"),
-            grace=self._read("grace", _seconds, "seconds, 0 for none"),
-            drain=self._read("drain", _seconds, "seconds"),
+            max_line=self._read("max-line", values.number(16, 65536), "16 to 65536 bytes"),
+            flood=self._read("flood", values.flood, "RATE/BURST such as 5/20, or off"),
+            max_connections=self._read(
+                "max-connections", values.number(0), "a number, 0 for no limit"
+            ),
+            max_per_address=self._read(
+                "max-per-address", values.number(0), "a number, 0 for no limit"
+            ),
+            sendq=self._read("sendq", values.number(4096, 1 << 30), "4096 to 1073741824 bytes"),
+            idle_timeout=self._read("idle-timeout", values.seconds, "seconds, 0 for never"),
+            grace=self._read("grace", values.seconds, "seconds, 0 for none"),
+            drain=self._read("drain", values.seconds, "seconds"),
             replay=self._read(
-                "replay", _number(0, REPLAYED_AT_MOST), f"0 to {REPLAYED_AT_MOST} lines"
+                "replay", values.number(0, REPLAYED_AT_MOST), f"0 to {REPLAYED_AT_MOST} lines"
             ),
         )
         self.keep_seconds = self._read("keep", duration.parse, "a time such as 10m, 2h or 30d")
-        self.keep_lines = self._read("keep-lines", _number(1, 1 << 40), "a number of lines")
+        self.keep_lines = self._read("keep-lines", values.number(1, 1 << 40), "a number of lines")
 
     def _read_cluster(self) -> None:
-        self.redis = None
+        """Read of which cluster this is a node.
+
+        :raises UsageError: it cannot be one.
+        """
         option, url = "redis", self["redis"]
         if self["redis-file"] is not None:
             option = "redis-file"
             self[option] = str(self.directory / self[option])
-            url = self._read(option, _secret, "a file with the URL of a Redis server")
+            url = self._converted(option, values.secret, "a file with the URL of a Redis server")
         if url is None:
             return
+        self._converted("node", values.node, "1 to 32 letters, digits and dashes")
         try:
-            self.redis = Target.parse(url)
+            target = Target.parse(url)
         except ValueError as error:  # which tells no password, as the URL may
-            raise usage.UsageError(f"--{option}: {error}") from None
-        if self.redis.ca:
-            self.redis = replace(self.redis, ca=str(self.directory / self.redis.ca))
-            if not Path(self.redis.ca).is_file():
-                name = sanitize(self.redis.ca)
-                raise usage.UsageError(f"--{option}: {name}: there is no such file")
+            refuse(option, None, str(error))
+        if target.ca:
+            target = replace(target, ca=str(self.directory / target.ca))
+            if not Path(target.ca).is_file():
+                refuse(option, None, f"{sanitize(target.ca)}: there is no such file")
         if not all(map(find_spec, REDIS_MODULES)):
-            raise usage.UsageError(f"--{option} {self.redis}: takes what {REDIS_EXTRA} installs")
+            refuse(option, target, f"takes what {REDIS_EXTRA} installs")
         if self["state"] is not None:
-            _refuse("state", self["state"], "is not for a node of a cluster: Redis keeps it all")
-        self._read("node", _node, "1 to 32 letters, digits and dashes")
+            refuse("state", self["state"], "is not for a node of a cluster: Redis keeps it all")
+        self.redis = target
 
     def _read(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
+        with self.noting_mistakes():
+            return self._converted(option, convert, takes)
+        return convert(self.defaults[option])
+
+    def _converted(self, option: str, convert: Callable[[Any], T], takes: str) -> T:
         try:
             return convert(self[option])
         except (ValueError, OSError):
-            _refuse(option, self[option], f"takes {takes}")
+            refuse(option, self[option], f"takes {takes}")
 
+    # Showing
 
-def _port(text: str, option: str = "port") -> str:
-    """Read what a door's option takes, as an endpoint string."""
-    if ":" in text:
-        return text
-    try:
-        return f"tcp:{_number(0, 65535)(text)}"
-    except ValueError:
-        _refuse(option, text, f"takes 0 to 65535, or {ENDPOINT}")
+    def written(self, heading: str) -> str:
+        """Write a file that says what is in force; but for what may hold a password."""
+        return config.written(
+            f"{heading} {PRECEDENCE}", map(self._setting, sorted(self.settable()))
+        )
 
+    def _setting(self, name: str) -> config.Setting:
+        value = self[name]
+        return config.Setting(
+            name,
+            " ".join((self.docs[name] or "").split()),
+            [*value] if isinstance(value, dict) else value,
+            name in self._said,
+            self._is_secret(name),
+        )
 
-def _origin(text: str) -> str:
-    """Read what ``--web-origin`` takes, as an origin."""
-    try:
-        return origin_of(text)
-    except ValueError:
-        _refuse("web-origin", text, "takes an origin such as https://example.org")
-
-
-def _network(text: str) -> str:
-    """Read what ``--proxy-from`` takes, as a network."""
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        _refuse("proxy-from", text, "takes an address or a network such as 10.0.0.0/8")
-
-
-def _operator(text: str) -> str:
-    """Read what ``--operator`` takes, as a name."""
-    try:
-        return names.nick(text).text
-    except ChatError:
-        _refuse("operator", text, "takes a name that people may have")
-
-
-def _with_its_file(description: str, directory: Path) -> str:
-    """Have a checker find its file wherever the process is by then.
-
-    :raises OSError: there is none that can be read.
-    """
-    kind, _, name = description.partition(":")
-    if kind != "file" or not name.strip():
-        return description
-    file = directory / name
-    if not file.is_file():  # to open a pipe may take for ever
-        raise FileNotFoundError
-    file.open("rb").close()
-    return f"file:{file}"
-
-
-def _number(least: int, most: float = float("inf")) -> Callable[[Any], int]:
-    def convert(text: Any) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise ValueError
-        return number
-
-    return convert
-
-
-def _seconds(text: Any) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < 1e9:
-        raise ValueError
-    return seconds
-
-
-def _flood(text: str) -> tuple[float, int] | None:
-    if text == "off":
-        return None
-    rate, burst = text.split("/")
-    if not 0.1 <= float(rate) <= 1e9 or not 3 <= int(burst) <= 1e9:
-        raise ValueError
-    return float(rate), int(burst)
-
-
-def _secret(name: str) -> str:
-    return Path(name).read_text("utf-8").strip()
-
-
-def _node(name: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9-]{1,32}", name):
-        raise ValueError
-    return name
-
-
-def _motd(path: Path) -> list[str]:
-    return [sanitize(line.rstrip()) for line in path.read_text("utf-8").splitlines()]
-
-
-def _refuse(option: str, value: object, takes: str) -> NoReturn:
-    raise WrongValue(option, value, takes)
+    def _is_secret(self, name: str) -> bool:
+        if name == "redis":
+            return "@" in (self[name] or "")
+        return name == "auth" and not all(one.startswith("file:") for one in self[name])

@@ -33,9 +33,10 @@ from twisted_chat.node import Node
 from twisted_chat.notify import Notifier, crowd
 from twisted_chat.reload import Reload
 from twisted_chat.service import HOST_KEY, ChatService
-from twisted_chat.settings import ENDPOINT, Settings
+from twisted_chat.settings import Settings
 from twisted_chat.state.database import Database
 from twisted_chat.state.sqlite import SQLiteStore
+from twisted_chat.values import ENDPOINT, Mistakes, WrongValue, refuse
 
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
@@ -45,8 +46,13 @@ DOORS = ("port", "json", "web", "ssh")
 STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
+PORTS = f"takes 0 to 65535, or {ENDPOINT}"
 KEY_FILE = "a file with an ed25519 key, which only the user of the chat may read"
 
+HEADING = (
+    "The options of twisted-chat {version}, with the values in force. twistd -n tcpchat --config "
+    "FILE takes this as it stands. What is a default is a comment."
+)
 HOW_TO_REACH = {
     "port": "people reach it with: telnet localhost {host.port}",
     "web": "browsers reach it at: http://localhost:{host.port}/",
@@ -61,37 +67,48 @@ class Options(Settings):
 
     synopsis = "[options]"
     longdesc = "A chat server: people reach it with telnet."
-    optFlags = [["check", None, "tell whether the chat could start like this, and leave"]]
+    optFlags = [
+        ["check", None, "tell whether the chat could start like this, and leave"],
+        ["print-config", None, "write a file of options with what is in force, and leave"],
+    ]
 
     def opt_version(self) -> NoReturn:
         """Print the version and leave"""
-        print(f"twisted-chat {version('twisted-chat')}")  # noqa: T201
-        raise SystemExit(0)
+        _leave_with(f"twisted-chat {_version()}\n")
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         # twistd would print all options before the one line that matters.
         try:
             self.parse(sys.argv[1:] if options is None else options, Path.cwd())
-            if self["check"]:
-                self._check()
-        except usage.UsageError as error:
-            _give_up(str(error))
+        except Mistakes as mistakes:
+            _give_up(*mistakes.lines)
+        if self["print-config"]:
+            _leave_with(self.written(HEADING.format(version=_version())))
+        if self["check"]:
+            _leave_with("tcpchat: all is well\n")
 
-    def _check(self) -> NoReturn:
-        """Look for what else would be found only at the start; start nothing, and leave.
+    def finish(self) -> None:
+        super().finish()
+        if self["check"]:
+            with self.noting_mistakes():
+                self._look_further()
+
+    def _look_further(self) -> None:
+        """Look for what else would be found only at the start; start nothing.
 
         :raises UsageError: something is wrong.
         """
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
             for option in DOORS:
                 for port in self[option]:
-                    _check_port(option, port)
+                    with self.noting_mistakes():
+                        _check_port(option, port)
             if self.redis is None:
-                _check_state(self["state"] or STATE)
+                with self.noting_mistakes():
+                    _check_state(self["state"] or STATE)
             if self["ssh"]:
-                _check_host_key(_host_key(self))
-        print("tcpchat: all is well")  # noqa: T201
-        raise SystemExit(0)
+                with self.noting_mistakes():
+                    _check_host_key(_host_key(self))
 
 
 def makeService(options: Options, reactor: Any = None) -> ChatService:
@@ -161,7 +178,7 @@ class ChatProcess(ChatService):
             try:
                 super().startService()
             except StateError as error:
-                self._fail_to_start(_state_words(self._state, error))
+                self._fail_to_start(str(_wrong_state(self._state, error)))
             if self._inheritance:
                 self._inheritance.accept()
         self.move_in()
@@ -171,7 +188,7 @@ class ChatProcess(ChatService):
         try:
             super()._prepare_doors()
         except (ValueError, OSError) as error:
-            self._fail_to_start(_key_words(self._host_key, error))
+            self._fail_to_start(str(_wrong_key(self._host_key, error)))
 
     @contextmanager
     def _inheriting(self) -> Iterator[None]:
@@ -320,7 +337,7 @@ def _check_port(option: str, description: str) -> None:
         serverFromString(reactor, description)
     except Exception as error:  # each kind of endpoint fails in its own way
         why = str(error) or type(error).__name__
-        raise usage.UsageError(_port_words(ValueError(f"{description}: {why}"), option)) from None
+        refuse(option, description, f"{why.rstrip('.')}. {PORTS}")
 
 
 def _check_state(state: str) -> None:
@@ -332,7 +349,7 @@ def _check_state(state: str) -> None:
         if state != ":memory:":
             Database(Path(state)).check()
     except StateError as error:
-        raise usage.UsageError(_state_words(state, error)) from None
+        raise _wrong_state(state, error) from None
 
 
 def _check_host_key(file: str) -> None:
@@ -345,7 +362,7 @@ def _check_host_key(file: str) -> None:
     try:
         hostkey.check(Path(file))
     except (ValueError, OSError) as error:
-        raise usage.UsageError(_key_words(file, error)) from None
+        raise _wrong_key(file, error) from None
 
 
 def _host_key(options: Options) -> str:
@@ -379,13 +396,13 @@ def _node(reactor: Any, options: Options) -> Node | None:
     )
 
 
-def _state_words(state: str, error: Exception) -> str:
-    return f"--state {sanitize(state)}: {error}. takes {STATE_FILE}"
+def _wrong_state(state: str, error: Exception) -> WrongValue:
+    return WrongValue("state", state, f"{error}. takes {STATE_FILE}")
 
 
-def _key_words(file: str, error: Exception) -> str:
+def _wrong_key(file: str, error: Exception) -> WrongValue:
     why = getattr(error, "strerror", None) or error
-    return f"--ssh-host-key {sanitize(file)}: {why}. takes {KEY_FILE}"
+    return WrongValue("ssh-host-key", file, f"{why}. takes {KEY_FILE}")
 
 
 def _port_words(error: Exception, option: str = "port") -> str:
@@ -393,7 +410,7 @@ def _port_words(error: Exception, option: str = "port") -> str:
         # a lock file that is taken comes as mere text
         why = getattr(error.socketError, "strerror", None) or error.socketError
         return f"--{option} {error.port}: {why}. takes one that is free"
-    return f"--{option} {str(error).rstrip('.')}. takes 0 to 65535, or {ENDPOINT}"
+    return f"--{option} {str(error).rstrip('.')}. {PORTS}"
 
 
 def _raise_descriptor_limit() -> int:
@@ -412,7 +429,17 @@ def _terminal_is_there() -> bool:
     return True
 
 
-def _give_up(why: str) -> NoReturn:
-    # By now twistd may have made a log of sys.stderr.
-    print(f"tcpchat: {why}", file=sys.__stderr__)
+def _version() -> str:
+    return version("twisted-chat")
+
+
+def _leave_with(words: str) -> NoReturn:
+    print(words, end="")  # noqa: T201
+    raise SystemExit(0)
+
+
+def _give_up(*why: str) -> NoReturn:
+    for line in why:
+        # By now twistd may have made a log of sys.stderr.
+        print(f"tcpchat: {line}", file=sys.__stderr__)
     raise SystemExit(1)

@@ -78,7 +78,7 @@ async def _missed(session: "Session", room: int, seen: int, begin: int) -> list[
     except ChatError as refused:
         return [Notice(str(refused))]
     except Exception as error:  # or the room would never be shown again
-        session.rooms.trouble(error)
+        session.rooms.trouble(error, session.client)
         return [Notice("what was said meanwhile cannot be read now")]
     since = [line for line in lines if seen < line.id < begin]
     has_gap = len(since) > REPLAYED_AT_MOST

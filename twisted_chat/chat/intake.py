@@ -202,7 +202,7 @@ class Intake:
 
     def _say_why(self, error: Exception) -> None:
         if not isinstance(error, ChatError):
-            self.rooms.trouble(error)
+            self.rooms.trouble(error, self.client)
             error = ChatError("something went wrong here; it is not your fault, and is logged")
         self.show(Refusal(str(error)))
 

@@ -68,7 +68,7 @@ class Rooms:
         delivery: IDelivery,
         clock: Callable[[], float],
         start: Callable[[Coroutine[Any, Any, None]], object],
-        trouble: Callable[[BaseException], None],
+        trouble: Callable[[BaseException, IClient | None], None],
         incarnation: str,
         accounts: IAccounts,
         operators: Operators | None = None,
@@ -80,7 +80,7 @@ class Rooms:
         """
         :param clock: gives UTC seconds.
         :param start: runs a coroutine, at once as far as it goes without waiting.
-        :param trouble: told of what should not have happened.
+        :param trouble: told of what should not have happened, and to whom, if to one alone.
         :param hooks: of the plugins; None without any.
         :param incarnation: unlike that of every other node and of every earlier start.
         """

@@ -266,7 +266,7 @@ class RedisBackplane:
         try:
             self._apply(event)
         except Exception as error:
-            self._rooms.trouble(error)
+            self._rooms.trouble(error, None)
 
     # The lease
 

@@ -38,6 +38,8 @@ class ChatProtocol(HeldLines):
     factory: "ChatFactory"
     door = "telnet"
     """What the door is called in records."""
+    id = ""
+    """What the connection is called in the log, from its beginning to its end."""
     echo = False
     is_bot = False
     is_carried = False
@@ -71,8 +73,14 @@ class ChatProtocol(HeldLines):
 
     # The connection
 
+    @property
+    def story(self) -> dict[str, Any]:
+        """What everything that is logged about the connection has."""
+        return {"connection": self.id, "door": self.door, "peer": self.address}
+
     def connectionMade(self) -> None:
         factory = self.factory
+        self.id = self.id or factory.rooms.new_id()
         factory.entered(self)
         find_dead_peers(self.transport)
         self._outbox: Outbox = outbox(
@@ -163,6 +171,11 @@ class ChatProtocol(HeldLines):
     # Moving to another process
 
     @property
+    def is_moved(self) -> bool:
+        """Whether the connection was another process's before."""
+        return self._left is not None
+
+    @property
     def is_movable(self) -> bool:
         """Whether another process can go on with the connection: it is a bare socket."""
         return isinstance(self._outbox, SocketOutbox) and not self._is_early
@@ -181,6 +194,7 @@ class ChatProtocol(HeldLines):
         """Give all of this but what waits to be sent, as plain JSON data."""
         session = self._session
         return {
+            "id": self.id,
             "session": session.to_record() if session and not session.ended else None,
             **self._lines_record(),
         }
@@ -196,6 +210,7 @@ class ChatProtocol(HeldLines):
         :param unsent: what `unsent` gave.
         """
         self._left = record, unsent
+        self.id = record["id"]
         self._lines_from(record, self.longest(self.factory.rooms.limits))
 
     def _go_on(self, record: Mapping[str, Any], unsent: Unsent) -> None:
@@ -260,7 +275,9 @@ class ChatProtocol(HeldLines):
         self._outbox.send(line + self.delimiter)
 
     def close(self, reason: str, ending: Ending = Ending.OVER) -> None:
-        self.factory.log.debug("closing {peer}: {reason}", peer=self.address, reason=reason)
+        self.factory.log.debug(
+            "closing {peer} as {connection}: {reason}", reason=reason, **self.story
+        )
         self._begin_to_close()
         self._outbox.close()
 
@@ -290,7 +307,9 @@ class ChatProtocol(HeldLines):
     def _overflowed(self) -> bytes:
         """Leave the chat, as a reader who is too slow; give the last words."""
         limit = self.factory.rooms.limits.sendq
-        self.factory.log.info("cut a reader that was too slow: {peer}", peer=self.address)
+        self.factory.log.info(
+            "cut a reader that was too slow: {peer} as {connection}", **self.story
+        )
         self._begin_to_close()
         self._end()
         why = f"you read too slowly: more than {limit} bytes were waiting. goodbye"

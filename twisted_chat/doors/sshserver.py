@@ -55,7 +55,7 @@ class Server(SSHServerTransport):
     supportedKeyExchanges = _trimmed(SSHServerTransport.supportedKeyExchanges, EXCHANGES)
     supportedCompressions = [b"none"]  # what is short may become long
     address: IAddress | None = None
-    """Of the peer."""
+    """Of the peer; what it has in common with its channels, each of which is a connection."""
     _log = quiet_logger()
     avatar: Visitor
     """Who has come, once that is proved."""
@@ -84,7 +84,10 @@ class Server(SSHServerTransport):
             super().dataReceived(data)
         except Exception as error:  # a packet that is none, which conch takes for one
             self.factory.log.info(
-                "{peer} sent no SSH: {error}", peer=self.address, error=type(error).__name__
+                "{peer} sent no SSH: {error}",
+                peer=self.address,
+                door="ssh",
+                error=type(error).__name__,
             )
             self.factory.log.debug("so it seems", log_failure=Failure())
             self.abort()
@@ -187,7 +190,7 @@ class SshFactory(SSHFactory):
         if not why and len(self.unused) >= STARTING:
             why = "too many people are logging in. try again later"
         if why:
-            self.log.debug("refused {peer}: {why}", peer=addr, why=why)
+            self.log.debug("refused {peer} at {door}: {why}", peer=addr, door="ssh", why=why)
             return Refused(self.chat, PLAIN.render(Refusal(why)))
         server: Any = super().buildProtocol(addr)
         server.address = addr

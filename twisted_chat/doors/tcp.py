@@ -81,7 +81,7 @@ class ChatFactory(Factory):
     def build(self, kind: type[ChatProtocol], addr: IAddress | None) -> Protocol:
         """Build the protocol of a door, unless whoever comes may not come in."""
         if why := self.admission.refusal(addr):
-            self.log.debug("refused {peer}: {why}", peer=addr, why=why)
+            self.log.debug("refused {peer} at {door}: {why}", peer=addr, door=kind.door, why=why)
             return Refused(self, kind.format.render(Refusal(why)))
         return kind(self, addr)
 
@@ -92,7 +92,8 @@ class ChatFactory(Factory):
             self.admission.enter(protocol.address)
         self.silent.begin(protocol)
         self.idle.begin(protocol)
-        self.log.debug("connected: {peer}", peer=protocol.address)
+        began = "goes on" if protocol.is_moved else "connected"
+        self.log.debug(began + ": {peer} as {connection} at {door}", **protocol.story)
         if self._is_frozen:  # it was let in before, and is only now known to be somebody's
             protocol.freeze()
 
@@ -103,7 +104,8 @@ class ChatFactory(Factory):
             self.admission.leave(protocol.address)
         for deadlines in (self.silent, self.idle, self.handshaking, self.closing):
             deadlines.done(protocol)
-        self.log.debug("disconnected: {peer}: {reason}", peer=protocol.address, reason=reason)
+        words = "disconnected: {peer} as {connection}: {reason}"
+        self.log.debug(words, reason=reason, **protocol.story)
         if self._gone and not self.protocols:
             gone, self._gone = self._gone, None
             gone.callback(None)
@@ -145,7 +147,7 @@ class ChatFactory(Factory):
             try:
                 self._see_off(protocol, to_return if protocol.has_place else farewell)
             except Exception:  # the others have to be let go all the same
-                self.log.failure("cannot see off {peer}", peer=protocol.address)
+                self.log.failure("cannot see off {peer} as {connection}", **protocol.story)
                 protocol.abort()
 
     def _see_off(self, protocol: ChatProtocol, farewell: str) -> None:

@@ -71,7 +71,7 @@ async def _past(session: "Session", room: int, before: int, after: int | None) -
     except ChatError as refused:
         return Notice(str(refused))
     except Exception as error:  # or the room would never be shown
-        session.rooms.trouble(error)
+        session.rooms.trouble(error, session.client)
         return Notice("what was said before cannot be read now")
     missed = [line for line in lines if (after or 0) < line.id < before]
     return Replay(session.heeded(missed[-most:] if most else []), len(missed) > most)
