@@ -1,4 +1,4 @@
-"""Look for bytes of which something does not hold: ``python -m fuzz.run --help``, in ``tests``.
+"""Look for bytes of which something does not hold: ``PYTHONPATH=tests python -m fuzz.run --help``.
 
 Each target is tried by atheris, which changes what it knows and keeps what reaches code that
 nothing reached before.  With ``--keep`` as much of that goes into the corpus as is needed to reach
