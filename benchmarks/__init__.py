@@ -5,6 +5,6 @@ checks what they hear, ``measure`` brings the two together, ``report`` and ``pic
 came out.
 
 Whether it stays well for hours: ``python -m benchmarks.soak``.  ``life`` has the people who stay,
-``crowd`` those who come and go, each a ``person`` at one of the ``doors``; ``ledger`` checks what they
-hear, ``soaked`` is the chat, ``vitals`` tells how it is, and ``timeline`` shows that.
+``crowd`` those who come and go, each a ``person`` at one of the ``doors``; ``ledger`` checks what
+they hear, ``soaked`` is the chat, ``vitals`` tells how it is, and ``timeline`` shows that.
 """

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 from fuzz.targets import TARGETS
 
+from twisted_chat.doors.tcp import ChatFactory
+from twisted_chat.wire import proxy, terminal
+from twisted_chat.wire.delivery import Delivery
+from twisted_chat.wire.jsonlines import Message
+from twisted_chat.wire.keys import Keyboard
+from twisted_chat.wire.telnet import Scanner
+
 CORPUS = Path(__file__).with_name("fuzz") / "corpus"
-CHANGED = 60
+CHANGED = 200
 """How many that were changed are tried of each target."""
 
 
@@ -41,6 +48,29 @@ def test_others_like_them(target):
     chance, kept = random.Random(target), corpus(target)
     for _ in range(CHANGED):
         TARGETS[target](changed(chance, chance.choice(kept), chance.choice(kept)))
+
+
+BROKEN = {
+    "telnet": (Scanner, "_take_back_line", lambda scanner: None),
+    "keys": (Keyboard, "has_more", True),
+    "terminal": (terminal, "sanitize", str),
+    "proxy": (proxy, "parse", lambda data: proxy.Header(len(data))),
+    "json": (Message, "of", lambda data: Message(data.decode("latin-1"))),
+    "session": (Delivery, "to_room", lambda *what: None),
+    **{
+        f"{door}-door": (ChatFactory, "left", lambda *what: None)
+        for door in ("telnet", "json", "page", "proxy", "ssh")
+    },
+}
+"""Something of each that would be wrong."""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_broken_is_noticed(monkeypatch, target):
+    """Something kept shows it: otherwise the targets would hold of anything."""
+    monkeypatch.setattr(*BROKEN[target])
+    with pytest.raises((AssertionError, LookupError, ValueError)):
+        test_what_was_worth_keeping(target)
 
 
 def test_the_corpus_is_small_and_nobody_elses():
