@@ -116,6 +116,12 @@ def test_a_page_and_telnet(house):
     assert ann.reads() == ["> bob has left the room"]
 
 
+def test_what_is_not_served(house):
+    """It is answered in order, without a warning of what Twisted is about to give up."""
+    browser = Browser(house, path="/nothing")
+    assert browser.status == 404
+
+
 def test_nobody_is_there_before_the_hello(house):
     """Whoever opens a WebSocket and says nothing is let go after some seconds."""
     mute = Browser(house)

@@ -17,6 +17,8 @@ WRONG = Path(__file__).parents[2] / "build" / "fuzz"
 """Where bytes are kept of which something does not hold."""
 LONGEST = 1500
 """Bytes that are tried at a time."""
+MOST = 40
+"""Files of a target that were found; what is longer reaches more."""
 FOR_ALL = (f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=1500", "-verbosity=0")
 
 
@@ -62,7 +64,8 @@ def _keep(target: str, found: Path) -> None:
         more = [one.read_bytes() for one in least.iterdir() if not (kept / one.name).exists()]
     for one in numbered:
         one.unlink()
-    for number, data in enumerate(sorted(more, key=lambda data: (len(data), data))):
+    longest = sorted(more, key=lambda data: (len(data), data))[-MOST:]
+    for number, data in enumerate(longest):
         (kept / f"{number:02}").write_bytes(data)
 
 

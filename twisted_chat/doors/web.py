@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.interfaces import IAddress
-from twisted.web.resource import Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from twisted_chat.doors.tcp import ChatFactory
@@ -111,6 +112,9 @@ class Page(Resource):
             self.putChild(path.encode(), File((here / name).read_bytes(), kind))
         allowed = frozenset(map(origin_of, origins))
         self.putChild(b"ws", SocketResource(SocketFactory(chat, allowed)))
+
+    def getChild(self, _path: bytes, _request: Request) -> IResource:
+        return notFound()  # that of the base is deprecated
 
 
 class Web(Site):
