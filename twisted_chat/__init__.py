@@ -2,11 +2,13 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat  <-  wire, worker, link, discovery  <-  state, accounts, cluster  <-  assembly
-                      <-  doors, node  <-  estate  <-  service, config
-                      <-  settings, handover  <-  reload, heir  <-  tap
+    interfaces, chat, histogram  <-  wire, worker, link, discovery
+                                 <-  state, accounts, cluster  <-  assembly  <-  doors, node
+                                 <-  estate  <-  service, config  <-  settings, handover
+                                 <-  reload, heir  <-  tap
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
+``histogram`` how long things take.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``worker``    threads that wait in the reactor's place.
 ``link``      the connection to Redis.
