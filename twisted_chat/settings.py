@@ -26,7 +26,11 @@ from twisted_chat.link import Target
 ENDPOINT = "an endpoint such as tcp:8888:interface=127.0.0.1"
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
-EXTRAS = {"web": ("web", ["autobahn"]), "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"])}
+EXTRAS = {
+    "web": ("web", ["autobahn"]),
+    "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"]),
+    "metrics": ("metrics", ["prometheus_client"]),
+}
 """By the option of a door, what has to be installed for it, and how that is told."""
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
@@ -91,6 +95,7 @@ class Settings(usage.Options, AuthOptionMixin):
         self["web"] = []
         self["web-origin"] = []
         self["ssh"] = []
+        self["metrics"] = []
         self["proxy-from"] = []
         self["operator"] = []
         self["auth"] = {}
@@ -143,6 +148,13 @@ class Settings(usage.Options, AuthOptionMixin):
     def opt_ssh(self, port: str) -> None:
         """Where people come in by SSH: as --port; repeatable [default: none]"""
         self["ssh"].append(_port(port, "ssh"))
+
+    def opt_metrics(self, port: str) -> None:
+        """Where monitors ask how the chat is: as --port, but a number is a port of 127.0.0.1;
+        repeatable [default: none]
+        """
+        at = _port(port, "metrics")
+        self["metrics"].append(at if ":" in port else f"{at}:interface=127.0.0.1")
 
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""
