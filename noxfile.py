@@ -59,6 +59,18 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Two minutes of mixed life."""
+    run(session, "soak")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """A minute of fuzzing."""
+    run(session, "fuzz")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel, installed elsewhere."""
     run(session, "wheel")

@@ -71,14 +71,14 @@ class _Scale:
         return math.log10(value) if self.logarithmic else value
 
 
-def _round_steps() -> list[float]:
+def round_steps() -> list[float]:
     """Give 1, 2, 5, 10, 20, 50 … as far as anything may go."""
     return [digit * 10.0**power for power in range(13) for digit in (1, 2, 5)]
 
 
 def _scale(chart: Chart) -> _Scale:
     values = [value for line in chart.lines.values() for value in line if value] or [1.0]
-    steps = _round_steps()
+    steps = round_steps()
     if chart.logarithmic:
         low = max([step for step in steps if step <= min(values)], default=steps[0])
         high = min(step for step in steps if step >= max(values) and step > low)
@@ -100,23 +100,24 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" {more}>{escape(text)}</text>'
+def text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
+    """Give a line of text."""
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" {more}>{escape(words)}</text>'
 
 
 def _frame(chart: Chart, scale: _Scale) -> list[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    found = [_text(LEFT, 34, chart.title, "start", 'class="title"')]
+    found = [text(LEFT, 34, chart.title, "start", 'class="title"')]
     for tick in scale.ticks:
         y = scale.y(tick)
         found.append(f'<path class="grid" d="M{LEFT} {y}H{right}"/>')
-        found.append(_text(LEFT - 10, y + 5, _short(tick), "end"))
+        found.append(text(LEFT - 10, y + 5, _short(tick), "end"))
     found.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
     for place, name in enumerate(chart.places):
-        found.append(_text(_x(chart, place), bottom + 23, name))
+        found.append(text(_x(chart, place), bottom + 23, name))
     middle = (TOP + bottom) / 2
-    found.append(_text((LEFT + right) / 2, HEIGHT - 16, chart.across))
-    found.append(_text(24, middle, chart.up, more=f'transform="rotate(-90 24 {middle})"'))
+    found.append(text((LEFT + right) / 2, HEIGHT - 16, chart.across))
+    found.append(text(24, middle, chart.up, more=f'transform="rotate(-90 24 {middle})"'))
     return found
 
 
@@ -141,7 +142,7 @@ def _line(chart: Chart, scale: _Scale, number: int, values: Sequence[float | Non
 def _legend(names: Sequence[str]) -> list[str]:
     found, x = [], LEFT + 8.0
     for number, name in enumerate(names):
-        found += [_mark(number, x, 61), _text(x + 16, 66, name, "start")]
+        found += [_mark(number, x, 61), text(x + 16, 66, name, "start")]
         x += 60 + 9 * len(name)
     return found
 
@@ -152,12 +153,17 @@ def draw(chart: Chart) -> str:
     parts = [*_frame(chart, scale), *_legend(list(chart.lines))]
     for number, values in enumerate(chart.lines.values()):
         parts += _line(chart, scale, number, values)
+    return sheet(chart.title, parts)
+
+
+def sheet(title: str, parts: Sequence[str], more_style: str = "") -> str:
+    """Give what is drawn as a picture of its own."""
     body = "\n".join(parts)
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">
-<title>{escape(chart.title)}</title>
+<title>{escape(title)}</title>
 <style>
-{STYLE}
+{STYLE}{more_style}
 </style>
 <rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="10"/>
 {body}

@@ -399,6 +399,19 @@ def test_what_is_not_granted(house, kind, data):
     bob.expect("> all right, I will call you bob", WELCOME.format("bob"))
 
 
+@pytest.mark.parametrize("kind", [b"pty-req", b"window-change", b"exec"])
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_is_asked_for_and_cut_short(house, kind, is_answered):
+    """It is refused, if an answer is wanted, and nothing else comes of it, not even in the log."""
+    bob = house.come()
+    if is_answered:
+        assert not bob.request(kind, b"\0\0")
+    else:
+        bob.connection.sendRequest(bob.channel, kind, b"\0\0")
+    bob.read()
+    bob.asks("/who", "> on the server: anonymous")
+
+
 def test_channels_that_are_not_granted(house, logged_failures):
     """Nothing is forwarded, and there are only so many sessions."""
     bob = come(house, "bob", KEY)

@@ -70,7 +70,10 @@ class Channel(SSHChannel):
             b"shell": self._open_chat,
             b"exec": self._run,
         }
-        return asked[requestType](data) if requestType in asked else False
+        try:
+            return asked[requestType](data) if requestType in asked else False
+        except struct.error:  # it is cut short
+            return False
 
     def _get_terminal(self, data: bytes) -> bool:
         kind, rest = getNS(data)
