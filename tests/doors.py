@@ -64,7 +64,10 @@ DOORS = [
 class Doors:
     """A chat with a door of each kind."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
+        """
+        :param options: more of them.
+        """
         need_module("OpenSSL")
         make_certificate(directory)
         need_module("autobahn")
@@ -85,6 +88,7 @@ class Doors:
                 f"ssl:{self.secure_web_port}:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1",
             ),
             *("--ssh", f"tcp:{self.ssh_port}:interface=127.0.0.1"),
+            *options,
             ports=(
                 ANYWHERE,
                 "unix:chat.sock",

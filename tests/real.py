@@ -443,10 +443,10 @@ class Chat(Process):
             sock.sendall(header)
             if tls:
                 sock = tls.wrap_socket(sock, server_hostname="localhost")
+            peer = kind(sock)
         except BaseException:
             sock.close()
             raise
-        peer = kind(sock)
         self._peers.append(peer)
         if greeted:
             peer.expect(WELCOME.format(name))

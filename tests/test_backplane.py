@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from twisted.internet.defer import Deferred
 
-from twisted_chat.chat.events import NOBODY, ChatError, Said, Who
+from twisted_chat.chat.events import NOBODY, ChatError, Reason, Said, Who
 from twisted_chat.chat.kept import Kept
 from twisted_chat.cluster.redis import RedisBackplane
 from twisted_chat.cluster.sending import BACK, COMING_IN, LOST, NOT_KNOWN, NOT_SENT
@@ -173,6 +173,7 @@ def test_after_some_seconds_lines_are_refused(node):
     node.says("two")
     node.clock.advance(5)
     assert node.shown() == ["err: not sent: link lost", f"> {LOST}"]
+    assert node.rooms.refusals[Reason.LINK_LOST] == 1
     node.says("three")
     assert node.shown() == [f"err: {NOT_SENT}"]
     node.link.comes_back()

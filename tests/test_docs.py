@@ -16,6 +16,7 @@ from zope.interface.interface import InterfaceClass
 import twisted_chat
 from twisted_chat import interfaces
 from twisted_chat.chat.commands import COMMANDS
+from twisted_chat.doors.metrics import METRICS
 from twisted_chat.tap import Options
 
 DOCS = ROOT / "docs"
@@ -105,6 +106,15 @@ def test_the_reference_has_every_command(built: Path):
     for command in COMMANDS.values():
         assert command.usage in text
         assert command.help[1:] in text
+
+
+def test_the_reference_has_every_metric(built: Path):
+    """Each has its name and its help."""
+    page_ = (built / "reference" / "metrics.html").read_text("utf-8")
+    text = unescape(re.sub("<[^>]+>", "", page_))
+    for metric in METRICS:
+        assert metric.name in text
+        assert metric.help in text
 
 
 @pytest.mark.parametrize("name", [*twisted_chat.__all__])

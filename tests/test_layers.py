@@ -10,7 +10,7 @@ import twisted_chat
 
 HOUSE = Path(twisted_chat.__file__).parent
 FLOORS = [
-    {"chat", "interfaces", "watch", "plugins"},
+    {"chat", "interfaces", "histogram", "watch", "plugins"},
     {"wire", "worker", "discovery", "notify", "link"},
     {"state", "cluster", "accounts"},
     {"assembly"},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from twisted_chat.chat.account import AccountRecord
 from twisted_chat.chat.events import Emoted, Said, Who
+from twisted_chat.histogram import Histogram
 from twisted_chat.state.memory import MemoryStore
 
 ANN = Who("1", None, "ann")
@@ -47,7 +48,7 @@ def held(store):
         one = todo.pop()
         if isinstance(one, Said | Emoted):
             lines += 1
-        elif id(one) not in seen and not isinstance(one, str | int | float):
+        elif id(one) not in seen and not isinstance(one, str | int | float | Histogram):
             seen.add(id(one))
             todo.extend(one.values() if isinstance(one, dict) else one)
     return lines

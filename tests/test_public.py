@@ -14,11 +14,12 @@ import twisted_chat
 from twisted_chat import ChatService, testing
 
 pytest.importorskip("autobahn")  # for the page
+pytest.importorskip("prometheus_client")  # for metrics
 
 PUBLIC = {
     "twisted_chat.ChatService": (
         "(reactor, ports=~, limits=~, store=~, backplane=~, *, json=~, web=~, "
-        "web_origins=~, ssh=~, ssh_host_key=~, proxies=~, node=~, checkers=~, "
+        "web_origins=~, ssh=~, ssh_host_key=~, metrics=~, proxies=~, node=~, checkers=~, "
         "operators=~, plugins=~, code=~)"
     ),
     "twisted_chat.ChatFactory": "(reactor, rooms=~)",
@@ -51,11 +52,11 @@ PUBLIC = {
     ),
     "twisted_chat.interfaces.IFormat": "adapted(zone, quiet) render(event)",
     "twisted_chat.interfaces.IStore": (
-        "account(keys) backlog close() condition() deeds(limit) drop_account(id_) "
+        "account(keys) backlog close() commits condition() deeds(limit) drop_account(id_) "
         "drop_letters(account, until) drop_place(account) erase(room) forget(identity, "
         "until) form history(room, limit, since=0.0) keep(room) keep_account(record) "
         "keep_letter(event) keep_place(place) letters(account) note(deed) open(left=None) "
-        "record(event) regain() release() search(room, words, limit)"
+        "record(event) regain() release() search(room, words, limit) trouble"
     ),
     "twisted_chat.state.memory.MemoryStore": "(lines_per_room=~, lines=~)",
     "twisted_chat.state.sqlite.SQLiteStore": (
@@ -63,6 +64,9 @@ PUBLIC = {
     ),
     "twisted_chat.chat.kept.StateError": "Exception",
     "twisted_chat.doors.web.Page": "(chat, origins=~)",
+    "twisted_chat.doors.metrics.Collector": "(chat)",
+    "twisted_chat.doors.monitor.Pulse": "(reactor, delay)",
+    "twisted_chat.histogram.Histogram": "(bounds=~)",
     "twisted_chat.node.Node": (
         "(reactor, target, name=~, *, keep_seconds=~, keep_lines=~, lease=~, patience=~, token=~)"
     ),

@@ -104,7 +104,7 @@ def test_options():
     real["--ssh-host-key"] = HOST_KEY
     real["--auth"] = "own accounts"
     real |= dict.fromkeys(
-        ("--json", "--web", "--web-origin", "--ssh", "--proxy-from", "--operator")
+        ("--json", "--web", "--web-origin", "--ssh", "--metrics", "--proxy-from", "--operator")
     )
     real |= {f"--{name}": "off" for name, *_ in options.optFlags}
     said = {}

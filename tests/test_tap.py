@@ -398,6 +398,17 @@ def test_a_door_takes_an_extra(capfd, monkeypatch, door):
     assert line == f"tcpchat: --{door} 8080: takes what pip install 'twisted-chat[{door}]' installs"
 
 
+def test_metrics_are_for_this_machine(capfd, monkeypatch):
+    """A number is a port that only this machine reaches; an endpoint is taken as it stands."""
+    options = parse("--metrics", "9100", "--metrics", "tcp:9101", "--metrics", "unix:metrics.sock")
+    assert options["metrics"] == ["tcp:9100:interface=127.0.0.1", "tcp:9101", "unix:metrics.sock"]
+    line = refusal(capfd, "--metrics", "x")
+    assert line == f"tcpchat: --metrics x: {PORT}"
+    monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
+    line = refusal(capfd, "--metrics", "9100")
+    assert line.endswith(": takes what pip install 'twisted-chat[metrics]' installs")
+
+
 def test_operators_are_repeatable():
     """Each is a name, as a nick is."""
     assert parse("--operator", "ann", "--operator", "\uff22ob")["operator"] == ["ann", "Bob"]

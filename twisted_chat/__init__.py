@@ -2,12 +2,13 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat  <-  wire, worker, link, discovery  <-  state, accounts, cluster  <-  assembly
-                      <-  doors, node  <-  estate  <-  service, values
-                      <-  config, commandline  <-  settings, handover
-                      <-  reload, heir  <-  tap, logs
+    interfaces, chat, histogram  <-  wire, worker, link, discovery
+                                 <-  state, accounts, cluster  <-  assembly  <-  doors, node
+                                 <-  estate  <-  service, values  <-  config, commandline
+                                 <-  settings, handover  <-  reload, heir  <-  tap, logs
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
+``histogram`` how long things take.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``worker``    threads that wait in the reactor's place.
 ``link``      the connection to Redis.

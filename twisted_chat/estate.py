@@ -37,6 +37,7 @@ def gather(
     protocols: Iterable[ChatProtocol],
     *,
     node: object = None,
+    restarts: int = 0,
 ) -> Estate:
     """Put together what is left; nothing may happen from now on.
 
@@ -45,6 +46,7 @@ def gather(
     :param ports: each with its description.
     :param protocols: those whose connections can be moved.
     :param node: what the node of a cluster leaves, if this is one.
+    :param restarts: how often the chat has moved to another process, this time included.
     """
     descriptors: list[int] = []
     unsent: list[bytes | memoryview] = []
@@ -71,6 +73,7 @@ def gather(
         "chat": record.to_record(rooms),
         "kept": kept,
         "node": node,
+        "restarts": restarts,
         "ports": port_records,
         "connections": connections,
     }
@@ -83,6 +86,11 @@ def ports(estate: Estate) -> list[tuple[str, int, int]]:
         (port["description"], descriptor, port["family"])
         for port, descriptor in zip(estate.record["ports"], estate.descriptors, strict=False)
     ]
+
+
+def restarts(estate: Estate) -> int:
+    """Give how often the chat has moved to another process."""
+    return int(estate.record.get("restarts", 1))  # earlier code did not count
 
 
 def move_in(estate: Estate, reactor: Any, factory: ChatFactory) -> None:

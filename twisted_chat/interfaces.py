@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted_chat.chat.place import Place
     from twisted_chat.chat.room import Room
     from twisted_chat.chat.session import Session
+    from twisted_chat.histogram import Histogram
 
 
 class IChatPlugin(Interface):
@@ -93,6 +94,9 @@ class IClient(Interface):
 
 class IDelivery(Interface):
     """Who is shown what, and in which order: a turn's events leave together."""
+
+    lines_shown: int = Attribute("how many lines people were shown, for each of them")
+    bytes_shown: int = Attribute("how many bytes those had, line ends included")
 
     def to_room(room: "Room", event: "Event", without: "Sequence[Person]" = ()) -> None:
         """Show ``event`` to the members of ``room``, except those in ``without``."""
@@ -200,6 +204,8 @@ class IStore(IHistory, IBook, IAudit):
     """What outlives the moment."""
 
     backlog: int = Attribute("about how many bytes wait to be kept")
+    trouble: str = Attribute("why nothing can be kept now, in a few words; empty if it can")
+    commits: "Histogram" = Attribute("how many seconds it took to keep things, each time")
 
     form: str = Attribute("what it is kept in; only what has the same can go on with it")
 
@@ -307,6 +313,8 @@ class IBackplane(Interface):
         """
 
     last: int = Attribute("the last id that was given")
+    trouble: str = Attribute("why events do not go out now, in a few words; empty if they do")
+    lag: "Histogram" = Attribute("how many seconds it took until an event was applied that waited")
 
     def resume(after: int) -> None:
         """Give no id that is not above ``after``, the last of an earlier time."""

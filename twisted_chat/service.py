@@ -5,7 +5,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService
+from twisted.application.service import IService, MultiService
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
@@ -22,6 +22,7 @@ from twisted_chat.doors.listener import Listener
 from twisted_chat.doors.proxy import Network
 from twisted_chat.doors.tcp import ChatFactory, Door
 from twisted_chat.estate import Estate
+from twisted_chat.histogram import Histogram
 from twisted_chat.interfaces import IBackplane, IChatPlugin, IStore
 from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
@@ -65,6 +66,7 @@ class ChatService(MultiService):
         web_origins: Iterable[str] = (),
         ssh: Iterable[str] = (),
         ssh_host_key: Path | str = HOST_KEY,
+        metrics: Iterable[str] = (),
         proxies: Sequence[Network] = (),
         node: Node | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
@@ -81,6 +83,7 @@ class ChatService(MultiService):
         :param web_origins: of other sites whose pages may come: ``https://example.org``.
         :param ssh: server endpoint strings, too; SSH reaches the chat there.
         :param ssh_host_key: file with the key of this server; it is made if there is none.
+        :param metrics: server endpoint strings, too; monitors ask there, and nobody else should.
         :param proxies: where those come from who tell who is behind them, by a PROXY header.
         :param node: of a cluster, which brings both.
         :param checkers: of accounts that people have elsewhere; with any, none are made here.
@@ -96,6 +99,10 @@ class ChatService(MultiService):
         self._stopped = self._is_released = False
         self._estate: Estate | None = None
         self._node = node
+        self.restarts = 0
+        """How often the code of the chat was replaced while it ran."""
+        self.reactor_delay = Histogram()
+        """How many seconds the reactor was late; measured with a port for metrics."""
         self.rooms = assemble(
             reactor,
             limits,
@@ -128,13 +135,32 @@ class ChatService(MultiService):
 
             self.ssh = sshserver.SshFactory(self.factory, Path(ssh_host_key))
             doors.append(("ssh", self.ssh, ssh))
-        self.listeners: Sequence[Listener] = [
+        self.listeners: list[Listener] = [
             Listener(reactor, description, factory, proxies, door)
             for door, factory, descriptions in doors
             for description in descriptions
         ]
+        self._monitors = self._monitored_at(metrics)
+        self.listeners += self._monitors
         for listener in self.listeners:
             listener.setServiceParent(self)
+
+    def _monitored_at(self, ports: Iterable[str]) -> list[Listener]:
+        """Make the ports for metrics, and begin to measure what only they tell."""
+        if not (ports := list(ports)):
+            return []
+        from twisted_chat.doors.monitor import Monitor, Pulse  # noqa: PLC0415  # it is an extra
+
+        Pulse(self._reactor, self.reactor_delay).setServiceParent(self)
+        monitor: Any = Monitor(self, self._reactor)
+        return [Listener(self._reactor, one, monitor, door="metrics") for one in ports]
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody should be sent here now, in a few words; empty if people may come."""
+        if not self.running:
+            return "the chat is not running"
+        return self.rooms.backplane.trouble or self.rooms.store.trouble
 
     def privilegedStartService(self) -> None:
         self._refuse_restart()
@@ -181,6 +207,7 @@ class ChatService(MultiService):
     def inherit(self, estate: Estate) -> None:
         """Begin with what another process has left; to be called before the start."""
         self._estate = estate
+        self.restarts = estates.restarts(estate)
         left = estates.ports(estate)
         for listener in self.listeners:
             for port in left:
@@ -218,7 +245,9 @@ class ChatService(MultiService):
             self.rooms.delivery.settle(session.person)
         open_ports = [(one.description, one.port) for one in self.listeners if one.port]
         return estates.gather(
-            self.rooms, since, kept, open_ports, self.factory.movable(), node=node
+            *(self.rooms, since, kept, open_ports, self.factory.movable()),
+            node=node,
+            restarts=self.restarts + 1,
         )
 
     def thaw(self) -> None:
@@ -294,7 +323,7 @@ class ChatService(MultiService):
 
     async def _stop(self) -> None:
         """Stop in order: let nobody in, tell everyone, let out what waits, for so long."""
-        await gatherResults([maybeDeferred(one.stopService) for one in self])
+        await _stopped([one for one in self if one not in self._monitors])
         self.rooms.close(FAREWELL)
         gone = self.factory.all_gone()
         hurry = self._reactor.callLater(self.rooms.limits.drain, self.factory.abort)
@@ -304,6 +333,7 @@ class ChatService(MultiService):
         if self.ssh:
             self.ssh.abort()
         await (self._node.stop() if self._node else self.rooms.store.close())
+        await _stopped(self._monitors)
         self._turn.close()
 
     def stopService(self) -> "Deferred[None]":
@@ -313,3 +343,8 @@ class ChatService(MultiService):
             if calling.running:
                 calling.stop()
         return Deferred.fromCoroutine(self._stop())
+
+
+def _stopped(services: Iterable[IService]) -> "Deferred[list[Any]]":
+    """Stop services; tell when all of them are."""
+    return gatherResults([maybeDeferred(one.stopService) for one in services])

@@ -21,7 +21,11 @@ from twisted_chat.values import Mistakes, WrongValue, refuse
 
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
-EXTRAS = {"web": ("web", ["autobahn"]), "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"])}
+EXTRAS = {
+    "web": ("web", ["autobahn"]),
+    "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"]),
+    "metrics": ("metrics", ["prometheus_client"]),
+}
 """By the option of a door, what has to be installed for it, and how that is told."""
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
@@ -88,6 +92,7 @@ class Settings(usage.Options, AuthOptionMixin):
         self["web"] = []
         self["web-origin"] = []
         self["ssh"] = []
+        self["metrics"] = []
         self["proxy-from"] = []
         self["operator"] = []
         self["auth"] = {}
@@ -190,6 +195,13 @@ class Settings(usage.Options, AuthOptionMixin):
     def opt_ssh(self, port: str) -> None:
         """Where people come in by SSH: as --port; repeatable [default: none]"""
         self["ssh"].append(values.port(port, "ssh"))
+
+    def opt_metrics(self, port: str) -> None:
+        """Where monitors ask how the chat is: as --port, but a number is a port of 127.0.0.1;
+        repeatable [default: none]
+        """
+        at = values.port(port, "metrics")
+        self["metrics"].append(at if ":" in port else f"{at}:interface=127.0.0.1")
 
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""

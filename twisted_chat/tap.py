@@ -41,7 +41,7 @@ from twisted_chat.values import ENDPOINT, Mistakes, WrongValue, refuse
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
 
-DOORS = ("port", "json", "web", "ssh")
+DOORS = ("port", "json", "web", "ssh", "metrics")
 """The options that tell of ports."""
 STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
@@ -57,6 +57,7 @@ HOW_TO_REACH = {
     "port": "people reach it with: telnet localhost {host.port}",
     "web": "browsers reach it at: http://localhost:{host.port}/",
     "ssh": "people reach it with: ssh -p {host.port} NAME@localhost",
+    "metrics": "monitors reach it at: http://localhost:{host.port}/metrics",
 }
 RENEWED = "the server is being renewed. please connect again"
 RENEWED_FOR = "the server is being renewed: reconnect within {:.0f} seconds, your place is kept"
@@ -135,6 +136,7 @@ class ChatProcess(ChatService):
             web_origins=options["web-origin"],
             ssh=options["ssh"],
             ssh_host_key=_host_key(options),
+            metrics=options["metrics"],
             proxies=[ip_network(one) for one in options["proxy-from"]],
             node=_node(reactor, options),
             checkers=options.checkers,

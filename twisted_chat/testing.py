@@ -18,6 +18,7 @@ from twisted_chat.assembly import assemble
 from twisted_chat.chat.events import ChatError, Ending, Event
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
+from twisted_chat.histogram import Histogram
 from twisted_chat.interfaces import IBackplane, IChatPlugin, IClient, IFormat, IStore
 from twisted_chat.state.memory import MemoryStore
 from twisted_chat.wire.text import PLAIN
@@ -123,11 +124,14 @@ class DelayedBackplane:
     Each node gets its own copy of an event.
     """
 
+    trouble = ""
+
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self._nodes: list[tuple[Callable[[Event], None], Callable[[Event], None]]] = []
         self._underway: deque[tuple[Event, Deferred[Event] | None]] = deque()
         self.last = int(clock.seconds() * 1_000_000)
+        self.lag = Histogram()
 
     def subscribe(self, admit: Callable[[Event], None], apply: Callable[[Event], None]) -> None:
         self._nodes.append((admit, apply))

@@ -1,4 +1,4 @@
-"""The reference, as the code has it: ``chat-options``, ``chat-commands``, ``chat-interfaces``."""
+"""The reference, as the code has it: options, commands, interfaces, metrics."""
 
 import re
 from collections.abc import Iterator
@@ -54,6 +54,15 @@ def command(one: Command) -> Iterator[str]:
     yield f"   {plain(one.help[0].upper() + one.help[1:])}."
     if one.aliases:
         yield f"   Also {', '.join(f'``/{alias}``' for alias in one.aliases)}."
+    yield ""
+
+
+def metric(one: Any) -> Iterator[str]:
+    """Describe a metric in reStructuredText."""
+    labels = f"{{{', '.join(one.labels)}}}" if one.labels else ""
+    yield f".. describe:: {one.name}{labels}"
+    yield ""
+    yield f"   {one.kind.capitalize()}: {plain(one.help)}."
     yield ""
 
 
@@ -120,10 +129,23 @@ def shorten(*event: Any) -> tuple[str | None, ...]:
     return tuple(one and SHORT.sub(r"\1\2", one) for one in (arguments, returned))
 
 
+class ChatMetrics(SphinxDirective):
+    """All metrics of ``--metrics``, in the order of the table in the code."""
+
+    def run(self) -> list[nodes.Node]:
+        from twisted_chat.doors.metrics import METRICS  # noqa: PLC0415  # it is an extra
+
+        lines: list[str] = []
+        for one in METRICS:
+            lines += metric(one)
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Have Sphinx know the directives."""
     app.connect("autodoc-process-signature", shorten)
     app.add_directive("chat-options", ChatOptions)
     app.add_directive("chat-commands", ChatCommands)
     app.add_directive("chat-interfaces", ChatInterfaces)
+    app.add_directive("chat-metrics", ChatMetrics)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

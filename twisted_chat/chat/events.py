@@ -13,8 +13,26 @@ from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 
+class Reason(Enum):
+    """Why a line was refused, for those who count."""
+
+    UNKNOWN_COMMAND = "unknown_command"
+    USAGE = "usage"
+    NOT_ALLOWED = "not_allowed"
+    TOO_LONG = "too_long"
+    MALFORMED = "malformed"
+    TOO_MANY = "too_many"
+    LINK_LOST = "link_lost"
+    FAILURE = "failure"
+    RULES = "rules"
+
+
 class ChatError(Exception):
     """A refusal, in words that tell a person what was wrong and what is right."""
+
+    def __init__(self, words: str, reason: Reason = Reason.RULES) -> None:
+        super().__init__(words)
+        self.reason = reason
 
 
 class Who(NamedTuple):

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.commands import Command
-from twisted_chat.chat.events import ChatError, Notice, Refusal, Shown
+from twisted_chat.chat.events import ChatError, Notice, Reason, Refusal, Shown
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
 from twisted_chat.chat.sanitize import typed
 
@@ -79,6 +79,12 @@ class Intake:
         self.show(shown)
         return self.pause()
 
+    def refuse(self, words: str, reason: Reason) -> float:
+        """Refuse what was no line, but counts as one; give what `receive` does."""
+        self.charge(1)
+        self._refuse(words, reason)
+        return self.pause()
+
     def pause(self) -> float:
         """Tell for how many seconds the next line should be held back, as `receive` does."""
         if self._busy:
@@ -122,7 +128,8 @@ class Intake:
         command = self._command(word)
         if command is None:
             self.charge(1)
-            raise ChatError(f"unknown command: {word}. /help lists them")
+            words = f"unknown command: {word}. /help lists them"
+            raise ChatError(words, Reason.UNKNOWN_COMMAND)
         return command, rest
 
     def _leaves(self, line: str) -> bool:
@@ -186,7 +193,7 @@ class Intake:
         if len(self._pending) < PENDING_LINES:
             self._pending.append((line, clean))
         else:
-            self.show(Refusal("not obeyed: too many lines are waiting"))
+            self._refuse("not obeyed: too many lines are waiting", Reason.TOO_MANY)
 
     def _resume(self) -> None:
         """Obey what waited, one after the other, then have more lines given."""
@@ -201,10 +208,16 @@ class Intake:
             self._wake()
 
     def _say_why(self, error: Exception) -> None:
-        if not isinstance(error, ChatError):
-            self.rooms.trouble(error, self.client)
-            error = ChatError("something went wrong here; it is not your fault, and is logged")
-        self.show(Refusal(str(error)))
+        if isinstance(error, ChatError):
+            self._refuse(str(error), error.reason)
+            return
+        self.rooms.trouble(error, self.client)
+        words = "something went wrong here; it is not your fault, and is logged"
+        self._refuse(words, Reason.FAILURE)
+
+    def _refuse(self, words: str, reason: Reason) -> None:
+        self.rooms.refusals[reason] += 1
+        self.show(Refusal(words))
 
     @property
     def busy(self) -> bool:

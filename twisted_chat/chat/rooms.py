@@ -1,5 +1,6 @@
 """The registry of rooms and people, and the one place where either changes."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from twisted_chat.chat.events import (
     Origin,
     Quit,
     Reaped,
+    Reason,
     Renamed,
     Resumed,
     Returned,
@@ -104,6 +106,8 @@ class Rooms:
         self.reunion = Reunion(self)
         self.arrivals = 0
         """How many have come to this incarnation."""
+        self.refusals: Counter[Reason] = Counter()
+        """How many lines were refused here, by why."""
         self.forget_all()
         backplane.subscribe(self.admit, self.apply)
 

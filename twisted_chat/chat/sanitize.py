@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from twisted_chat.chat.events import ChatError
+from twisted_chat.chat.events import ChatError, Reason
 
 REPLACEMENT = "\ufffd"
 MARKS_IN_A_ROW = 3
@@ -56,7 +56,7 @@ def typed(line: str, longest: int) -> str:
     """
     # U+FFFD stands for a byte that was no UTF-8, and has three of its own.
     if len(line.encode("utf-8", "replace")) - 2 * line.count(REPLACEMENT) > longest:
-        raise ChatError(f"a line holds at most {longest} bytes")
+        raise ChatError(f"a line holds at most {longest} bytes", Reason.TOO_LONG)
     return sanitize(line)
 
 

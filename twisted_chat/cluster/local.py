@@ -5,6 +5,7 @@ from collections.abc import Callable
 from zope.interface import implementer
 
 from twisted_chat.chat.events import Event
+from twisted_chat.histogram import Histogram
 from twisted_chat.interfaces import IBackplane
 
 
@@ -15,12 +16,15 @@ class LocalBackplane:
     Ids begin with the time, in microseconds, so that they go on after a restart.
     """
 
+    trouble = ""
+
     def __init__(self, clock: Callable[[], float]) -> None:
         """
         :param clock: gives UTC seconds.
         """
         self._clock = clock
         self.last = int(clock() * 1_000_000)
+        self.lag = Histogram()
         self._admit: Callable[[Event], None]
         self._apply: Callable[[Event], None]
 

@@ -23,6 +23,8 @@ class Outgoing:
     """Rising, of this incarnation; sent twice it counts once."""
     event: Event
     data: bytes
+    since: float
+    """When it was said, in seconds."""
     claim: "Deferred[Event] | None"
     """Who waits to know whether it may be."""
     is_sent: bool = False
@@ -52,14 +54,15 @@ class Queue:
     def is_full(self) -> bool:
         return self.size > WAITING
 
-    def add(self, event: Event, claim: "Deferred[Event] | None") -> Outgoing:
+    def add(self, event: Event, now: float, claim: "Deferred[Event] | None") -> Outgoing:
         """Add an event.
 
+        :param now: seconds.
         :raises ValueError: it is too long.
         """
         data = codec.encode(event)
         self.number += 1
-        one = self._events[self.number] = Outgoing(self.number, event, data, claim)
+        one = self._events[self.number] = Outgoing(self.number, event, data, now, claim)
         self.size += len(data)
         return one
 

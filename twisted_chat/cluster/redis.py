@@ -24,6 +24,7 @@ from twisted_chat.cluster import codec
 from twisted_chat.cluster.membership import LEASE_SECONDS, POLL_SECONDS, Membership
 from twisted_chat.cluster.sending import PATIENCE_SECONDS, DroppedOutError, Sending
 from twisted_chat.cluster.stream import CLAIMED, GONE, HELLO, Entry, Stream
+from twisted_chat.histogram import Histogram
 from twisted_chat.interfaces import IBackplane
 from twisted_chat.link import Link, LinkError, RedisError
 
@@ -58,6 +59,7 @@ class RedisBackplane:
         :param patience: seconds for which lines wait while Redis is away.
         """
         self.last = 0
+        self.lag = Histogram()
         self._reactor = reactor
         self._link, self._stream = link, stream
         self._membership = Membership(reactor, stream, name, token, lease)
@@ -98,6 +100,12 @@ class RedisBackplane:
     def is_inside(self) -> bool:
         """Whether this node takes part."""
         return self._sending.is_open
+
+    @property
+    def trouble(self) -> str:
+        if not self._stream.is_up:
+            return "Redis cannot be reached"
+        return "" if self.is_inside else "this node does not take part yet"
 
     @property
     def has_more(self) -> bool:
@@ -245,6 +253,8 @@ class RedisBackplane:
     def _apply_entry(self, entry: Entry) -> None:
         is_ours = entry.node == self._membership.incarnation
         own = self._sending.queue.take(entry.number) if is_ours else None
+        if own:
+            self.lag.add(self._reactor.seconds() - own.since)
         try:
             event = own.event if own else codec.decode(entry.data)
         except ValueError as error:

@@ -8,7 +8,16 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from twisted_chat.chat.events import Arrived, ChatError, Empowered, Event, Notice, Refusal, Returned
+from twisted_chat.chat.events import (
+    Arrived,
+    ChatError,
+    Empowered,
+    Event,
+    Notice,
+    Reason,
+    Refusal,
+    Returned,
+)
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
 from twisted_chat.cluster.membership import POLL_SECONDS, Membership
@@ -111,7 +120,7 @@ class Sending:
 
         :param claim: fails if it cannot; whoever takes the event out of the queue settles it.
         """
-        one = self.queue.add(event, claim)
+        one = self.queue.add(event, self._reactor.seconds(), claim)
         if one.can_be_refused and (self._is_lost or self.queue.is_full):
             self._refuse(one, NOT_SENT)
             return
@@ -194,8 +203,9 @@ class Sending:
         """Take out an event, and tell whoever wanted it."""
         self.queue.take(one.number)
         if one.claim:
-            one.claim.errback(ChatError(words))
+            one.claim.errback(ChatError(words, Reason.LINK_LOST))
         else:
+            self._rooms.refusals[Reason.LINK_LOST] += 1
             self._rooms.show(one.event.who.person, Refusal(words))
 
     def _refuse_unsent(self) -> None:

@@ -70,6 +70,11 @@ class Stream:
             for name in ("append", "register", "enter", "reap")
         )
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it can be both written and read."""
+        return self._link.is_up and self._reading.is_up
+
     async def append(
         self, epoch: bytes, node: str, lease: float, seen: int, events: Sequence[Any]
     ) -> tuple[str, int, int]:

@@ -9,6 +9,8 @@ from twisted_chat.chat.addresses import place
 from twisted_chat.chat.limits import Limits
 
 MINUTE = 60.0
+REASONS = ("full", "address", "address_rate", "logins")
+"""Why people may not come in, for those who count."""
 
 
 def host(address: Any) -> str:
@@ -65,21 +67,33 @@ class Admission:
         self._came: Counter[str] = Counter()
         self._here: Counter[str] = Counter()
         self.connections = 0
+        self.refused: Counter[str] = Counter()
+        """How many were not let in, by why."""
 
     def refusal(self, address: Any) -> str:
-        """Say why someone may not come in; an empty text means that they may."""
+        """Say why someone may not come in, which counts; an empty text means that they may."""
         limits = self._limits()
         if limits.max_connections and self.connections >= limits.max_connections:
-            return "the chat is full. try again later"
+            return self.refuse("full", "the chat is full. try again later")
         key, most = origin(address), limits.max_per_address
         if key is None or not most:
             return ""
         if self._here[key] >= most:
-            return f"there are {most} connections from your address already"
+            why = f"there are {most} connections from your address already"
+            return self.refuse("address", why)
         self._begin_minute()
         if self._came[key] >= most:
-            return f"more than {most} connections from your address in a minute. try again later"
+            why = f"more than {most} connections from your address in a minute. try again later"
+            return self.refuse("address_rate", why)
         return ""
+
+    def refuse(self, reason: str, why: str) -> str:
+        """Count someone who may not come in; give why, in words.
+
+        :param reason: one of `REASONS`.
+        """
+        self.refused[reason] += 1
+        return why
 
     def enter(self, address: Any) -> None:
         """Count someone in."""

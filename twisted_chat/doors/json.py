@@ -1,6 +1,6 @@
 """The door for programs: JSON, an object to a line (``docs/protocol.rst``)."""
 
-from twisted_chat.chat.events import Done, Refusal
+from twisted_chat.chat.events import Done, Reason
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.protocol import ChatProtocol
@@ -29,7 +29,7 @@ class JsonProtocol(ChatProtocol):
         try:
             message = Message.of(line)
         except ValueError as error:
-            return session.answer(Refusal(str(error)))
+            return session.refuse(str(error), Reason.MALFORMED)
         if message.after is not None:
             session.after = message.after
         if not message.line.strip():

@@ -17,6 +17,21 @@ AT_ONCE = 1e-9
 """Seconds until the next turn: no time, but not none."""
 
 
+class Traffic:
+    """What the lines of all connections together have come to."""
+
+    __slots__ = ("bytes", "delay_seconds", "delays", "lines")
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.bytes = 0
+        """That have come in, as all lines and whatever else was sent."""
+        self.delays = 0
+        """How often lines were held back."""
+        self.delay_seconds = 0.0
+        """For how long, in all."""
+
+
 class HeldLines(LineReceiver):
     """A `LineReceiver` in contract: ``lineReceived``, and ``pauseProducing``, which keeps lines
     and their order.
@@ -27,12 +42,13 @@ class HeldLines(LineReceiver):
 
     transport: Any
 
-    def __init__(self, clock: Any, longest: int) -> None:
+    def __init__(self, clock: Any, longest: int, traffic: Traffic) -> None:
         """
         :param clock: calls later.
         :param longest: bytes in a line.
         """
         self._clock = clock
+        self._traffic = traffic
         self._scanner: Any = Scanner(longest)  # a door may have a `Terminal` in its stead
         self._found: list[Found] = []  # in reverse: the next is the last
         self._clean = False
@@ -64,6 +80,7 @@ class HeldLines(LineReceiver):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
+        self._traffic.bytes += len(data)
         if not self.is_listening:
             return
         if not self._spoke:
@@ -75,6 +92,7 @@ class HeldLines(LineReceiver):
     def _take(self, found: list[Found]) -> None:
         if not found:
             return
+        self._traffic.lines += len(found)
         self.linesFound()
         found.reverse()
         self._clean = self._scanner.clean and (self._clean or not self._found)
@@ -104,6 +122,9 @@ class HeldLines(LineReceiver):
             return
         if not self.paused:
             self.pauseProducing()
+        if AT_ONCE < seconds < inf:
+            self._traffic.delays += 1
+            self._traffic.delay_seconds += seconds
         if seconds != inf:
             self._pause = self._clock.callLater(seconds, self._proceed)
 

@@ -12,12 +12,13 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Ending, Notice, Origin, Refusal, Shown
+from twisted_chat.chat.events import Ending, Notice, Origin, Reason, Refusal, Shown
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import host, is_afar
 from twisted_chat.doors.keepalive import find_dead_peers
 from twisted_chat.doors.lines import HeldLines
+from twisted_chat.doors.outcome import OUTCOMES, Outcome
 from twisted_chat.interfaces import IClient, IFormat
 from twisted_chat.wire import http
 from twisted_chat.wire.outbox import Outbox, SocketOutbox, outbox
@@ -45,12 +46,14 @@ class ChatProtocol(HeldLines):
     is_carried = False
     """Whether it comes over a connection that is counted by itself."""
     format: IFormat = PLAIN
+    outcome: Outcome | None = None
+    """How the connection ends, once it does; None for one that breaks."""
 
     def __init__(self, factory: "ChatFactory", address: IAddress | None) -> None:
         """
         :param address: of the peer.
         """
-        super().__init__(factory.clock, self.longest(factory.rooms.limits))
+        super().__init__(factory.clock, self.longest(factory.rooms.limits), factory.traffic)
         self.factory = factory
         self.address = address
         self._session: Session | None = None
@@ -121,6 +124,7 @@ class ChatProtocol(HeldLines):
     def readConnectionLost(self) -> None:
         """The peer says no more; it may still want the answers to what it said."""
         self._end()
+        self._ends_as(Outcome.LOST)
         self.close("the peer closed its half")
 
     def writeConnectionLost(self) -> None:
@@ -162,11 +166,12 @@ class ChatProtocol(HeldLines):
             self._refuse_web()
         else:
             limit = self.longest(self.factory.rooms.limits)
-            self._hold(self._session.answer(Refusal(f"a line holds at most {limit} bytes")))
+            words = f"a line holds at most {limit} bytes"
+            self._hold(self._session.refuse(words, Reason.TOO_LONG))
 
     def _refuse_web(self) -> None:
         """Close on what looks like HTTP: a web page must not be able to talk here."""
-        self._bid_farewell("this is a chat, not a web server. telnet reaches it")
+        self._bid_farewell("this is a chat, not a web server. telnet reaches it", Outcome.HTTP)
 
     # Moving to another process
 
@@ -278,16 +283,17 @@ class ChatProtocol(HeldLines):
         self.factory.log.debug(
             "closing {peer} as {connection}: {reason}", reason=reason, **self.story
         )
+        self._ends_as(OUTCOMES[ending])
         self._begin_to_close()
         self._outbox.close()
 
     def be_silent_no_longer(self) -> None:
         """End a connection that has not said a line in time."""
-        self._bid_farewell("you have not said anything. goodbye")
+        self._bid_farewell("you have not said anything. goodbye", Outcome.SILENT)
 
     def be_idle_no_longer(self) -> None:
         """End a connection that has been silent for too long."""
-        self._bid_farewell("you have been silent for too long. goodbye")
+        self._bid_farewell("you have been silent for too long. goodbye", Outcome.IDLE)
 
     def obey(self, limits: Limits) -> None:
         """Keep to other limits from now on."""
@@ -298,8 +304,14 @@ class ChatProtocol(HeldLines):
         """End the connection now, whatever still waits."""
         self.transport.abortConnection()
 
-    def _bid_farewell(self, why: str) -> None:
+    def be_awaited_no_longer(self) -> None:
+        """End a connection that has not shaken hands in time."""
+        self._ends_as(Outcome.SILENT)
+        self.abort()
+
+    def _bid_farewell(self, why: str, outcome: Outcome) -> None:
         if self._session and not self._session.ended:
+            self._ends_as(outcome)
             self._session.show(Refusal(why))
             self._session.end()
             self.close(why, Ending.QUIT)
@@ -310,10 +322,15 @@ class ChatProtocol(HeldLines):
         self.factory.log.info(
             "cut a reader that was too slow: {peer} as {connection}", **self.story
         )
+        self._ends_as(Outcome.SLOW)
         self._begin_to_close()
         self._end()
         why = f"you read too slowly: more than {limit} bytes were waiting. goodbye"
         return self.format.render(Refusal(why))
+
+    def _ends_as(self, outcome: Outcome) -> None:
+        """Take note of how the connection ends; what was first is why."""
+        self.outcome = self.outcome or outcome
 
     def _begin_to_close(self) -> None:
         """Heed nothing more; what the peer still sends is read, or TLS could not close."""

@@ -147,10 +147,11 @@ class CommandProtocol(SshProtocol):
         if not self._is_begun:
             self.factory.rooms.delivery.settle(session.person)
             self._is_begun = True
+            self._traffic.lines += 1
             session.receive(self._command)
         if not session.busy and not session.ended:
             session.end()
-            self.close("that was all")
+            self.close("that was all", Ending.QUIT)
 
     def send(self, data: bytes) -> None:
         if self._is_begun:  # the welcome is not meant

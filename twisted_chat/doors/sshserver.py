@@ -188,7 +188,8 @@ class SshFactory(SSHFactory):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         why = self.chat.admission.refusal(addr)
         if not why and len(self.unused) >= STARTING:
-            why = "too many people are logging in. try again later"
+            words = "too many people are logging in. try again later"
+            why = self.chat.admission.refuse("logins", words)
         if why:
             self.log.debug("refused {peer} at {door}: {why}", peer=addr, door="ssh", why=why)
             return Refused(self.chat, PLAIN.render(Refusal(why)))

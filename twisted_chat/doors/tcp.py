@@ -1,5 +1,6 @@
 """Those who come in: counted, watched, and let go together, through whichever door they came."""
 
+from collections import Counter
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,6 +21,8 @@ from twisted_chat.chat.limits import (
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.doors.address import Admission
 from twisted_chat.doors.deadlines import Deadlines
+from twisted_chat.doors.lines import Traffic
+from twisted_chat.doors.outcome import Outcome
 from twisted_chat.doors.protocol import ChatProtocol
 from twisted_chat.wire.outbox import Waiting
 
@@ -63,13 +66,18 @@ class ChatFactory(Factory):
         self.clock = reactor
         self.rooms = rooms or assemble(reactor)
         self.waiting = Waiting(WAITING_OUTPUT)
+        self.traffic = Traffic()
         self.protocols: set[ChatProtocol] = set()
+        self.opened: Counter[str] = Counter()
+        """How many connections have come, by door."""
+        self.ended: Counter[tuple[str, Outcome]] = Counter()
+        """How many are over, by door and by how they ended."""
         self.admission = Admission(lambda: self.rooms.limits, reactor.seconds)
         self.silent = Deadlines(reactor, FIRST_LINE_SECONDS, ChatProtocol.be_silent_no_longer)
         self.idle = Deadlines(
             reactor, self.rooms.limits.idle_timeout, ChatProtocol.be_idle_no_longer
         )
-        self.handshaking = Deadlines(reactor, HANDSHAKE_SECONDS, ChatProtocol.abort)
+        self.handshaking = Deadlines(reactor, HANDSHAKE_SECONDS, ChatProtocol.be_awaited_no_longer)
         self.closing = Deadlines(reactor, CLOSING_SECONDS, ChatProtocol.abort)
         self.refused = Deadlines(reactor, CLOSING_SECONDS, Refused.abort)
         self._gone: Deferred[None] | None = None
@@ -88,6 +96,8 @@ class ChatFactory(Factory):
     def entered(self, protocol: ChatProtocol) -> None:
         """Count a connection in."""
         self.protocols.add(protocol)
+        if not protocol.is_moved:
+            self.opened[protocol.door] += 1
         if not protocol.is_carried:
             self.admission.enter(protocol.address)
         self.silent.begin(protocol)
@@ -100,6 +110,7 @@ class ChatFactory(Factory):
     def left(self, protocol: ChatProtocol, reason: str) -> None:
         """Count a connection out."""
         self.protocols.discard(protocol)
+        self.ended[protocol.door, protocol.outcome or Outcome.LOST] += 1
         if not protocol.is_carried:
             self.admission.leave(protocol.address)
         for deadlines in (self.silent, self.idle, self.handshaking, self.closing):

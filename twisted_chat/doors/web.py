@@ -11,6 +11,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from twisted_chat.doors.bodiless import Bodiless
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.doors.weborigin import origin_of
 from twisted_chat.doors.websocket import SocketFactory
@@ -36,8 +37,8 @@ HEADERS = {
 }
 
 
-class PageRequest(Request):
-    """A request that knows where it comes from, and has no body."""
+class PageRequest(Bodiless):
+    """A request that knows where it comes from."""
 
     def __init__(self, *how: Any, address: IAddress | None, **more: Any) -> None:
         """
@@ -45,11 +46,6 @@ class PageRequest(Request):
         """
         super().__init__(*how, **more)
         self.address = address
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(0)
-        if length != 0:  # nothing here takes one, and it could be endless
-            self.channel.forceAbortClient()
 
 
 class File(Resource):

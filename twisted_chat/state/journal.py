@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_chat.chat.events import Line
 from twisted_chat.chat.kept import StateError
+from twisted_chat.histogram import Histogram
 from twisted_chat.state.archive import Archive, Gone, Statement
 from twisted_chat.state.worst import Worst
 from twisted_chat.worker import IsWorker
@@ -74,6 +75,8 @@ class Journal:
         self._size = 0
         """Of all that waits, in bytes."""
         self._worst = Worst()
+        self.commits = Histogram()
+        """How many seconds each transaction took."""
         self._failing = False
         self._lost = 0
         self._closing = self._paused = False
@@ -84,6 +87,11 @@ class Journal:
     def backlog(self) -> int:
         """How many bytes wait, about; none while the disk fails: nobody is to wait for that."""
         return 0 if self._failing else self._size
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now; empty if it can."""
+        return "the disk fails" if self._failing else ""
 
     def record(self, line: Line) -> None:
         """Have a line written."""
@@ -162,10 +170,12 @@ class Journal:
             batch = self._take()
             stalled = self._reactor.callLater(STALLED_SECONDS, self._fail, "it does not answer")
             try:
-                at, gone = await self._writer.do(partial(self._write, batch), GATHER_SECONDS)
+                took, at, gone = await self._writer.do(partial(self._write, batch), GATHER_SECONDS)
             except Exception as error:
                 more = await self._cope(batch, error)
             else:
+                if batch.size:  # or it was a mere look
+                    self.commits.add(took)
                 self._succeed(batch, at, gone or [])
                 more = gone is not None and not self._closing
             if stalled.active():
@@ -179,10 +189,14 @@ class Journal:
         self._underway = batch
         return batch
 
-    def _write(self, batch: Batch) -> tuple[float, list[Gone] | None]:
-        """Write a batch, in the writer; give when it was safe, and what has been erased."""
+    def _write(self, batch: Batch) -> tuple[float, float, list[Gone] | None]:
+        """Write a batch, in the writer; give how many seconds that took, when it was safe, and
+        what has been erased.
+        """
+        begun = self._reactor.seconds()
         gone = self._archive.write(batch.lines, batch.statements.values())
-        return self._reactor.seconds(), gone
+        safe = self._reactor.seconds()
+        return safe - begun, safe, gone
 
     def _succeed(self, batch: Batch, at: float, gone: list[Gone]) -> None:
         self._finish(batch)

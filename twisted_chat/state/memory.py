@@ -14,6 +14,7 @@ from twisted_chat.chat.kept import Kept, KeptRoom
 from twisted_chat.chat.limits import LETTERS
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.place import Place
+from twisted_chat.histogram import Histogram
 from twisted_chat.interfaces import IStore
 from twisted_chat.state import record
 from twisted_chat.state.matching import Matcher
@@ -24,6 +25,7 @@ class MemoryStore:
     """Keeps the last lines of each room, and so many of all rooms together."""
 
     backlog = 0
+    trouble = ""
     form = "memory"
 
     def __init__(self, lines_per_room: int = 1000, lines: int = 100_000) -> None:
@@ -45,6 +47,7 @@ class MemoryStore:
         """The rooms that are kept, by id; while this process lasts the rules know them, too."""
         self._kept = 0
         self._last = 0
+        self.commits = Histogram()
 
     def open(self, left: Any = None) -> Kept:
         if left is None:

@@ -80,6 +80,7 @@ class RedisStore:
         self._scribe = Scribe(
             reactor, link, node, self._pending, seconds=scribe_seconds, lines=keep_lines
         )
+        self.commits = self._scribe.commits
         self._sweeper = Sweeper(reactor, link, lambda: self._scribe.is_scribe, keep_seconds)
         self._book = Book(link, self._version)
         self._past = Past(link)
@@ -156,6 +157,12 @@ class RedisStore:
         """How many bytes wait, about; none while nobody can do anything about it here."""
         is_at_work = self._scribe.is_scribe and self._link.is_up and not self._scribe.refusal
         return self._pending.size if is_at_work else 0
+
+    @property
+    def trouble(self) -> str:
+        if not self._link.is_up:
+            return "Redis cannot be reached"
+        return "Redis keeps nothing now" if self._scribe.refusal else ""
 
     def condition(self) -> Sequence[str]:
         words = ["what is said is kept in Redis, as safely as that server keeps it"]

@@ -10,6 +10,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from twisted_chat.chat.limits import DEEDS, LETTERS
+from twisted_chat.histogram import Histogram
 from twisted_chat.link import Argument, Link, LinkError, RedisError, Script
 from twisted_chat.state.redis_pending import STATEMENTS, Pending, Position, Statement
 
@@ -66,6 +67,8 @@ class Scribe:
         self.chosen: Callable[[int], None] = lambda _: None
         """Called at each look as the scribe; told how many are yet to be forgotten."""
         self.lines = lines
+        self.commits = Histogram()
+        """How many seconds Redis took, each time, to take what was written."""
         self.refusal = ""
         """Why Redis does not take what is written; empty if it does."""
         self._reactor = reactor
@@ -257,7 +260,9 @@ class Scribe:
         given: list[Argument] = [self._token, milliseconds, self.lines, LETTERS, DEEDS]
         for statement in batch:
             given += statement.words()
+        begun = self._reactor.seconds()
         is_scribe, written, wrong = await self._link.run(self._write, [], given)
+        self.commits.add(self._reactor.seconds() - begun)
         if not is_scribe:  # we were away for too long
             self.is_scribe = False
             self._look_soon()

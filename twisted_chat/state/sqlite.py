@@ -75,6 +75,7 @@ class SQLiteStore:
         self._file = ReadOnly(self._database)
         self._past, self._searched = Reading(self._file), Reading(ReadOnly(self._database))
         self._journal = Journal(reactor, self._archive, self._writer, self._recover, self._written)
+        self.commits = self._journal.commits
         self._last = 0
         self._forgotten: dict[str, int] = {}
         """Whose lines are not shown any more, up to an id; threads read it: never changed."""
@@ -156,6 +157,10 @@ class SQLiteStore:
     @property
     def backlog(self) -> int:
         return self._journal.backlog
+
+    @property
+    def trouble(self) -> str:
+        return self._journal.trouble
 
     def condition(self) -> Sequence[str]:
         return self._journal.condition()

@@ -18,6 +18,8 @@ from twisted_chat.chat.room import Room
 from twisted_chat.interfaces import IClient, IDelivery, IFormat
 
 Owed = dict[Person, list[bytes]]
+Runs = list[tuple[IFormat, list[IClient]]]
+"""Clients, in the order of the members, with the format that they share with those beside them."""
 
 
 class _Batch:
@@ -30,7 +32,7 @@ class _Batch:
         self.apart: dict[Person, int] = {}
         self._render = render
         self._lines: dict[IFormat, list[bytes]] = {}
-        self._payloads: dict[IFormat, bytes] = {}
+        self._payloads: dict[IFormat, tuple[bytes, int]] = {}
 
     def lines(self, format_: IFormat) -> list[bytes]:
         """Give the events as they look in one format; each is rendered once."""
@@ -39,11 +41,15 @@ class _Batch:
             lines.extend(self._render(format_, self.events[len(lines) :]))
         return lines
 
-    def payload(self, format_: IFormat) -> bytes:
-        """Give all of it in one format, once nothing more comes; each is put together once."""
+    def payload(self, format_: IFormat) -> tuple[bytes, int]:
+        """Give all of it in one format, once nothing more comes, and how many lines that is.
+
+        Each is put together once.
+        """
         payload = self._payloads.get(format_)
         if payload is None:
-            payload = self._payloads[format_] = b"".join(self.lines(format_))
+            lines = self.lines(format_)
+            payload = self._payloads[format_] = b"".join(lines), _visible(lines)
         return payload
 
     def deal(self, person: Person, owed: Owed) -> None:
@@ -53,17 +59,23 @@ class _Batch:
             owed.setdefault(person, []).extend(self.lines(person.client.format)[begin:end])
         self.apart[person] = end
 
-    def divide(self, members: Iterable[Person], owed: Owed) -> list[IClient]:
+    def divide(self, members: Iterable[Person], owed: Owed) -> Runs:
         """Deal to those who are apart; give the clients of the others, who get the same."""
-        together = []
+        runs: Runs = []
+        format_: IFormat | None = None
+        run: list[IClient] = []
         for person in members:
-            if person.client is None:
+            client = person.client
+            if client is None:
                 continue
             if person in self.apart or person in owed:
                 self.deal(person, owed)
-            else:
-                together.append(person.client)
-        return together
+                continue
+            if client.format is not format_:
+                format_, run = client.format, []
+                runs.append((format_, run))
+            run.append(client)
+        return runs
 
 
 @implementer(IDelivery)
@@ -87,6 +99,7 @@ class Delivery:
         """Who is held back, and how much of what they are owed may go."""
         self._flush_is_due = False
         self._first = 0
+        self.lines_shown = self.bytes_shown = 0
 
     def to_room(self, room: Room, event: Event, without: Sequence[Person] = ()) -> None:
         batch = self._batches.get(room)
@@ -156,22 +169,26 @@ class Delivery:
             (batch, batch.divide(room.members.values(), owed)) for room, batch in batches.items()
         ]
         apart = [(person, self._keep_held(person, lines)) for person, lines in owed.items()]
-        for batch, clients in together:
-            self._send_to_all(clients, batch)
+        for batch, runs in together:
+            for format_, clients in runs:
+                self._send_to_all(clients, *batch.payload(format_))
         for person, lines in apart:
             self._send(person, lines)
 
-    def _send_to_all(self, clients: list[IClient], batch: _Batch) -> None:
-        format_ = payload = None
+    def _send_to_all(self, clients: list[IClient], payload: bytes, lines: int) -> None:
+        """Send to some clients what they all get.
+
+        :param lines: how many of these are in it.
+        """
+        if not payload:
+            return
+        self.lines_shown += lines * len(clients)
+        self.bytes_shown += len(payload) * len(clients)
         for client in clients:
-            if client.format is not format_:
-                format_ = client.format
-                payload = batch.payload(format_)
-            if payload:
-                try:
-                    client.send(payload)
-                except Exception as error:
-                    self._trouble(error)
+            try:
+                client.send(payload)
+            except Exception as error:
+                self._trouble(error)
 
     def _keep_held(self, person: Person, lines: list[bytes]) -> list[bytes]:
         """Keep back what someone may not see yet, and give the rest."""
@@ -187,6 +204,8 @@ class Delivery:
         data = b"".join(lines)
         if not data or person.client is None:
             return
+        self.lines_shown += _visible(lines)
+        self.bytes_shown += len(data)
         try:
             person.client.send(data)
         except Exception as error:
@@ -211,3 +230,8 @@ class Delivery:
         if not self._flush_is_due:
             self._flush_is_due = True
             self._end_of_turn(self.flush)
+
+
+def _visible(lines: Sequence[bytes]) -> int:
+    """Count the lines that a format has not hidden."""
+    return len(lines) - lines.count(b"")

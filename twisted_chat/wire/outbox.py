@@ -25,6 +25,8 @@ class Waiting:
         """
         self.limit = limit
         self.total = 0
+        self.cut = 0
+        """How many were too slow a reader."""
         self._outboxes: set[Outbox] = set()
 
     def changed(self, outbox: "Outbox", by: int) -> None:
@@ -34,6 +36,11 @@ class Waiting:
             self._outboxes.add(outbox)
         else:
             self._outboxes.discard(outbox)
+
+    @property
+    def largest(self) -> int:
+        """What waits of the one connection that has most, in bytes."""
+        return max((one.size for one in self._outboxes), default=0)
 
     def enforce(self) -> None:
         """Cut the largest until the rest is within the limit."""
@@ -90,6 +97,7 @@ class Outbox:
             self._transport.abortConnection()
             return
         self._shut = True
+        self._waiting.cut += 1
         first = self._queue[0] if self._queue else b""
         begun = first if isinstance(first, memoryview) else b""
         self._drop()

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from twisted_chat.chat.charter import Rank
-from twisted_chat.chat.events import ChatError
+from twisted_chat.chat.events import ChatError, Reason
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session
@@ -51,14 +51,14 @@ class Command:
         if person.barred and not self.barred:
             self._refuse_barred(session)
         if self.in_room and person.room is None:
-            raise ChatError("you are in no room. usage: /join ROOM_NAME")
+            raise _not_allowed("you are in no room. usage: /join ROOM_NAME")
         if self.account is not None and not self._suits(person.who.account):
             if person.who.account is None:
-                raise ChatError(f"you are not logged in. usage: {LOGIN_USAGE}")
-            raise ChatError(f"you are logged in as {person.who.account[1:]}. usage: /logout")
+                raise _not_allowed(f"you are not logged in. usage: {LOGIN_USAGE}")
+            raise _not_allowed(f"you are logged in as {person.who.account[1:]}. usage: /logout")
         if self.rank and session.rank < self.rank:
             where = "the server" if self.rank is Rank.SERVER or not person.room else "this room"
-            raise ChatError(f"only operators of {where} may do that")
+            raise _not_allowed(f"only operators of {where} may do that")
 
     def serves(self, session: "Session") -> bool:
         """Tell whether this is for people such as ``session``, where they are."""
@@ -70,7 +70,7 @@ class Command:
 
     def _refuse_barred(self, session: "Session") -> None:
         if why := session.rooms.rights.bar(session.person, session.rooms.clock()):
-            raise ChatError(f"{why}. usage: {LOGIN_USAGE}")
+            raise _not_allowed(f"{why}. usage: {LOGIN_USAGE}")
 
     def arguments(self, rest: str) -> list[str]:
         """Split what follows the command's name.
@@ -81,12 +81,19 @@ class Command:
             return [whole]
         given = rest.split(None, self.takes - 1) if self.takes else rest.split()
         if len(given) < len(self.needs):
-            raise ChatError(f"{self.needs[len(given)]} is required. usage: {self.usage}")
+            self._misused(f"{self.needs[len(given)]} is required")
         if len(given) > self.takes:
-            raise ChatError(f"/{self.name} takes nothing more. usage: {self.usage}")
+            self._misused(f"/{self.name} takes nothing more")
         if given:
             given[-1] = given[-1].rstrip()
         return given
+
+    def _misused(self, why: str) -> NoReturn:
+        raise ChatError(f"{why}. usage: {self.usage}", Reason.USAGE)
+
+
+def _not_allowed(words: str) -> ChatError:
+    return ChatError(words, Reason.NOT_ALLOWED)
 
 
 def command(
