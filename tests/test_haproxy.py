@@ -294,7 +294,7 @@ def test_health_checks(town, way):
     way, checks, checked = way
     before = len(town.chat.log())
     came = re.compile(rf"connected: \w+\(.*host='{PROXY}'")
-    checks = f"{checks.format(port=town.chat.port)} inter 20ms"
+    checks = f"{checks.format(port=town.chat.port)} inter 250ms"
     with town.front(way, checks, f"    option log-health-checks\n{checked}") as front:
         ann = town.chat.enter("ann", **town.how(front, way, ANN))
         wait_until(lambda: "Health check for server chat/chat succeeded" in front.log(), "a check")
@@ -441,7 +441,7 @@ def test_the_configuration_of_the_nodes(town):
     port = free_port()
     changes = {
         "bind :8888": f"bind 127.0.0.1:{port}",
-        "inter 5s": "inter 50ms",
+        "inter 5s": "inter 250ms",
         "default-server ": f"default-server source {PROXY} ",
     }
     configuration = replaced((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), changes)
