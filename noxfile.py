@@ -28,15 +28,9 @@ def long(session: nox.Session) -> None:
     run(session, "long")
 
 
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """Coverage of the unit tests."""
-    run(session, "coverage")
-
-
 @nox.session(venv_backend="none")
 def lowest(session: nox.Session) -> None:
-    """The unit tests on the oldest Twisted."""
+    """The unit tests on the oldest Twisted, and their coverage."""
     session.run("bash", ".ci/run", "lowest")
 
 

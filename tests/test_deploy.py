@@ -113,7 +113,9 @@ def test_health_check(tmp_path):
 def test_nox_does_what_ci_does():
     """Each step of ``.ci/run`` that is no preparation is a session, and a session is a step."""
     need_module("nox")
-    steps = re.findall("^step .* ([a-z]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    steps = re.findall(
+        "^step .* (?:begin_|end_)?([a-z]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
+    )
     listed = subprocess.run(
         [sys.executable, "-m", "nox", "--list", "--json"],
         cwd=ROOT,
