@@ -1,12 +1,12 @@
 """Public keys of SSH: which are taken, and what is shown of them."""
 
-import shutil
 import subprocess
 from base64 import b64decode, b64encode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from real import need
 
 from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.sshkeys import KEY_TYPES, LONGEST, fingerprint, is_fingerprint, read
@@ -100,13 +100,25 @@ def test_all_types_are_tried():
     assert tuple(KEYS) == KEY_TYPES
 
 
-@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")
 @pytest.mark.parametrize("how", [("ed25519", 256), ("ecdsa", 384), ("rsa", 3072)])
 def test_a_key_that_was_just_made(tmp_path, how):
     """What ssh-keygen writes is read, and what it shows is shown."""
     file = tmp_path / "id"
     kind, bits = how
-    make = ["ssh-keygen", "-q", "-t", kind, "-b", str(bits), "-N", "", "-C", "żółw", "-f", file]
+    make = [
+        need("ssh-keygen"),
+        "-q",
+        "-t",
+        kind,
+        "-b",
+        str(bits),
+        "-N",
+        "",
+        "-C",
+        "żółw",
+        "-f",
+        file,
+    ]
     subprocess.run(make, check=True)
     shown = subprocess.run(
         ["ssh-keygen", "-l", "-f", file], check=True, stdout=subprocess.PIPE, encoding="utf-8"
