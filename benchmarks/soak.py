@@ -167,13 +167,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the chat ends with us
     with tempfile.TemporaryDirectory() as name:
         chat = Chat(Path(name))
+        soak = Soak(chat, options.minutes, options.seed)
         try:
-            soak = Soak(chat, options.minutes, options.seed)
             asyncio.run(soak.run())
         finally:
             chat.kill()
-    if options.out:
-        _write(options.out, soak.samples)
+            if options.out and soak.samples:  # also of a run that was broken off
+                _write(options.out, soak.samples)
     return 0 if _is_well(soak) else 1
 
 
