@@ -72,6 +72,7 @@ def test_its_wheel(wheels: tuple[Path, Path]):
     assert names == ["twisted_chat/plugins/dice.py"]
 
 
+@pytest.mark.long
 def test_from_a_wheel_to_a_roll(wheels: tuple[Path, Path], python: Path, tmp_path: Path):
     """They are installed while people talk, and there once the code is replaced."""
     chat, dice = wheels

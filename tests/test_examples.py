@@ -198,6 +198,7 @@ def test_two_bridges(towns: tuple[Town, Town], tmp_path: Path):
             assert {hearer.read(), hearer.read()} == {*told(shown), *told(shown, by="bridge2")}
 
 
+@pytest.mark.long
 def test_bridge_to_a_chat_that_was_away(towns: tuple[Town, Town], tmp_path: Path):
     """What is said while the other chat is away, or the bridge, arrives afterwards, and once."""
     ann, bob = people = towns[0].begin(), towns[1].begin()

@@ -439,6 +439,7 @@ axe.run(document).then(found => done(found.violations.map(
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("look", ["light", "dark", "narrow"])
 def test_nothing_keeps_anybody_out(site, look):
     """Axe finds nothing wrong for those who see, hear or move otherwise; pictures are taken."""
