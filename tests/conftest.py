@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from doors import Doors
 from hypothesis import settings
 from town import AS_JSON, AT_A_SCREEN, KINDS, Town
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
@@ -68,3 +69,11 @@ def town(request: pytest.FixtureRequest) -> Iterator[Town]:
     town = Town(request.param)
     yield town
     town.agrees()
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """Give a real chat with a door of each kind."""
+    doors = Doors(tmp_path_factory.mktemp("chat"))
+    with doors.chat:
+        yield doors

@@ -46,13 +46,6 @@ NO_TAG = (
 NO_ID = "after: takes the id of an event. a message has line, tag and after"
 
 
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    doors = Doors(tmp_path_factory.mktemp("chat"))
-    with doors.chat:
-        yield doors
-
-
 class Guarded:
     """A chat for programs that holds back those who say too much."""
 

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 pytest.importorskip("bcrypt")
-from ssh import Ssh, as_, new_key
+from ssh import Connection, Login, Ssh, as_, new_key
 from twisted.conch.ssh import userauth
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.keys import Key
@@ -129,6 +129,15 @@ def come(house, user, *keys, **how):
     return as_(user, *keys, **how)(Line(house))
 
 
+def talk(directory, **limits):
+    """Give a chat, ann, who is in a room by telnet, and bob, who is there by SSH."""
+    house = SshHouse(directory, **limits)
+    ann, bob = house.enters("ann"), come(house, "bob", KEY)
+    bob.say("/join tea")
+    house.clock.turn()
+    return house, ann, bob
+
+
 def logged_in(name):
     return f"> welcome back, {name}. you are logged in"
 
@@ -210,8 +219,8 @@ def test_a_client_that_knows_passwords_alone(house):
     client.begin = lambda self: None
     ann = client(Line(house))
     ann.until(lambda: ann.is_secure)
-    ann.connection = __import__("ssh").Connection(ann)
-    login = __import__("ssh").Login(ann, ann.connection)
+    ann.connection = Connection(ann)
+    login = Login(ann, ann.connection)
     login.auth_keyboard_interactive = lambda: None
     ann.client.requestService(login)
     ann.until(lambda: ann.is_in)
@@ -595,11 +604,7 @@ def test_one_who_reads_nothing(tmp_path):
 
 def test_a_wire_that_is_full(tmp_path):
     """What the connection does not take waits, and goes on in order."""
-    house = SshHouse(tmp_path, sendq=200_000)
-    ann = house.enters("ann")
-    bob = come(house, "bob", KEY)
-    bob.say("/join tea")
-    house.clock.turn()
+    house, ann, bob = talk(tmp_path, sendq=200_000)
     bob.sock.wire.producer.pauseProducing()
     for number in range(100):
         ann.types(f"{number} {'x' * 500}")
@@ -628,11 +633,7 @@ def test_new_keys(house):
 
 def test_new_keys_that_never_come(tmp_path):
     """What is said meanwhile waits, within limits; and then they have to go."""
-    house = SshHouse(tmp_path, sendq=1_000_000)
-    ann = house.enters("ann")
-    bob = come(house, "bob", KEY)
-    bob.say("/join tea")
-    house.clock.turn()
+    house, ann, bob = talk(tmp_path, sendq=1_000_000)
     payload = bob.client.ourKexInitPayload[1:]
     SSHClientTransport.sendPacket(bob.client, MSG_KEXINIT, payload)
     for number in range(10):

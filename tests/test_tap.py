@@ -390,7 +390,7 @@ def test_further_doors_and_proxies_are_repeatable():
     assert parse()["json"] == parse()["proxy-from"] == []
 
 
-@pytest.mark.parametrize("door", ["web", "ssh"])
+@pytest.mark.parametrize("door", ["web", "ssh", "metrics"])
 def test_a_door_takes_an_extra(capfd, monkeypatch, door):
     """Without it one line tells which, before anything is started."""
     monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
@@ -398,15 +398,12 @@ def test_a_door_takes_an_extra(capfd, monkeypatch, door):
     assert line == f"tcpchat: --{door} 8080: takes what pip install 'twisted-chat[{door}]' installs"
 
 
-def test_metrics_are_for_this_machine(capfd, monkeypatch):
+def test_metrics_are_for_this_machine(capfd):
     """A number is a port that only this machine reaches; an endpoint is taken as it stands."""
     options = parse("--metrics", "9100", "--metrics", "tcp:9101", "--metrics", "unix:metrics.sock")
     assert options["metrics"] == ["tcp:9100:interface=127.0.0.1", "tcp:9101", "unix:metrics.sock"]
     line = refusal(capfd, "--metrics", "x")
     assert line == f"tcpchat: --metrics x: {PORT}"
-    monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
-    line = refusal(capfd, "--metrics", "9100")
-    assert line.endswith(": takes what pip install 'twisted-chat[metrics]' installs")
 
 
 def test_operators_are_repeatable():

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pyte
 import pytest
+from fuzz.wires import pressed
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -73,21 +74,6 @@ UNKNOWN = [
 ]
 
 
-def taken(*pieces):
-    """Give what a keyboard makes of pieces that arrive one by one; texts that meet are one."""
-    keyboard = Keyboard()
-    found = []
-    for piece in pieces:
-        keyboard.feed(piece)
-        while keyboard.has_more:
-            one = keyboard.take()
-            if isinstance(one, str) and found and isinstance(found[-1], str):
-                found[-1] += one
-            elif one is not None:
-                found.append(one)
-    return found
-
-
 def bytewise(data):
     """Cut data into bytes."""
     return [data[place : place + 1] for place in range(len(data))]
@@ -108,8 +94,8 @@ def drain(terminal, data):
 def test_a_key_has_its_sequences(key):
     """All that terminals send for a key means that key, at once and byte by byte."""
     for sequence in SEQUENCES[key]:
-        assert taken(b"a" + sequence + b"b") == ["a", key, "b"], sequence
-        assert taken(*bytewise(b"a" + sequence + b"b")) == ["a", key, "b"], sequence
+        assert pressed(b"a" + sequence + b"b") == ["a", key, "b"], sequence
+        assert pressed(*bytewise(b"a" + sequence + b"b")) == ["a", key, "b"], sequence
 
 
 @pytest.mark.parametrize("sequence", UNKNOWN)
@@ -117,15 +103,15 @@ def test_what_is_no_key_of_ours_is_swallowed(sequence):
     """Keys that mean nothing here leave nothing in the text, however they are cut."""
     data = b"a" + sequence + b"b"
     for place in range(len(data)):
-        assert taken(data[:place], data[place:]) == ["ab"], place
-    assert taken(*bytewise(data)) == ["ab"]
+        assert pressed(data[:place], data[place:]) == ["ab"], place
+    assert pressed(*bytewise(data)) == ["ab"]
 
 
 @pytest.mark.parametrize("broken", [b"\x1b", b"\x1b[", b"\x1b[1;", b"\x1bO", b"\x1b[[", b"\x1b[1 "])
 def test_what_is_broken_off_takes_no_key_with_it(broken):
     """A sequence in the middle of which another begins is dropped, and the other one counts."""
-    assert taken(broken + b"\x1b[A") == taken(broken, b"\x1b[A") == [Key.OLDER]
-    assert taken(*bytewise(broken + b"\x1b[A")) == [Key.OLDER]
+    assert pressed(broken + b"\x1b[A") == pressed(broken, b"\x1b[A") == [Key.OLDER]
+    assert pressed(*bytewise(broken + b"\x1b[A")) == [Key.OLDER]
 
 
 def test_text_is_utf_8():
@@ -133,10 +119,10 @@ def test_text_is_utf_8():
     text = "a\té日👍🏽" + FAMILY
     data = text.encode()
     for place in range(len(data)):
-        assert taken(data[:place], data[place:]) == [text], place
-    assert taken(*bytewise(data)) == [text]
-    assert taken(b"a\xffb\xc3") == ["a\ufffdb"]
-    assert taken(b"\xc3", b"\r") == ["\ufffd", Key.ENTER]
+        assert pressed(data[:place], data[place:]) == [text], place
+    assert pressed(*bytewise(data)) == [text]
+    assert pressed(b"a\xffb\xc3") == ["a\ufffdb"]
+    assert pressed(b"\xc3", b"\r") == ["\ufffd", Key.ENTER]
 
 
 def test_line_ends():
@@ -149,17 +135,17 @@ def test_line_ends():
         (b"\n\r", 2),
         (b"\r\n\n", 2),
     ):
-        assert taken(data) == taken(*bytewise(data)) == [enter] * times, data
-    assert taken(b"a\r", b"\nb\r", b"", b"\n", b"\n") == ["a", enter, "b", enter, enter]
-    assert taken(b"\r", b"\x01\n") == [enter, Key.HOME, enter]
+        assert pressed(data) == pressed(*bytewise(data)) == [enter] * times, data
+    assert pressed(b"a\r", b"\nb\r", b"", b"\n", b"\n") == ["a", enter, "b", enter, enter]
+    assert pressed(b"\r", b"\x01\n") == [enter, Key.HOME, enter]
 
 
 def test_an_endless_sequence_is_not_waited_for():
     """What can be no key any more is dropped, and what comes after it counts."""
     longest = b"\x1b[" + b"1" * (SEQUENCE - 2)
-    assert taken(longest, b"A") == []
-    assert taken(longest + b"1", b"A") == ["A"]
-    assert taken(longest + b"1" * 10_000, b"ab\r") == ["ab", Key.ENTER]
+    assert pressed(longest, b"A") == []
+    assert pressed(longest + b"1", b"A") == ["A"]
+    assert pressed(longest + b"1" * 10_000, b"ab\r") == ["ab", Key.ENTER]
 
 
 def test_nothing_is_taken_before_it_has_come():
@@ -986,6 +972,7 @@ def test_a_program_hears_lines_and_nothing_else():
 
 @settings(max_examples=100)
 @given(PRESSED)
+@example("\ufe00\u20d0\0\ufe00\u20d0".encode())
 def test_paper_is_sent_no_sequences(data):
     """Whatever is pressed, only text, blanks, backspaces, line ends and bells are written."""
     sheet = Sheet(limit=50)
@@ -993,18 +980,10 @@ def test_paper_is_sent_no_sequences(data):
     sheet.hear("> bob: hi")
     sheet.press(b"x" + data)
     rest = re.sub("\r\n|\b \b|\a", "", sheet.written.decode())
-    assert rest == sanitize_but_joiners(rest)
+    assert not ACTING.search(rest)  # how many marks may be piled up is judged in the whole line
 
 
 # What goes to the screen
-
-
-def sanitize_but_joiners(text):
-    """Give text without anything that acts on a terminal."""
-    return "".join(
-        one if one in "\u200c\u200d" else sanitize(one)
-        for one in re.split("([\u200c\u200d])", text)
-    )
 
 
 ACTING = re.compile(

@@ -27,13 +27,6 @@ pytestmark = pytest.mark.real
 CUT = f"err: you read too slowly: more than {SENDQ} bytes were waiting. goodbye"
 
 
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    doors = Doors(tmp_path_factory.mktemp("chat"))
-    with doors.chat:
-        yield doors
-
-
 @pytest.fixture(autouse=True)
 def everyone_goes_home(doors: Doors) -> Iterator[None]:
     yield

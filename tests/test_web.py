@@ -22,13 +22,6 @@ MEGABYTE = 1 << 20
 KEY = "k" * 43
 
 
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    doors = Doors(tmp_path_factory.mktemp("chat"))
-    with doors.chat:
-        yield doors
-
-
 @pytest.fixture(autouse=True)
 def everyone_goes_home(request: pytest.FixtureRequest) -> Iterator[None]:
     yield

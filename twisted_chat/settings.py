@@ -22,11 +22,12 @@ from twisted_chat.values import Mistakes, WrongValue, refuse
 CHECKER = "TYPE or TYPE:ARGUMENT such as file:/etc/passwords. --help-auth lists the types"
 REDIS_MODULES = ("txredisapi", "hiredis")
 EXTRAS = {
-    "web": ("web", ["autobahn"]),
-    "ssh": ("ssh", ["cryptography", "bcrypt", "wcwidth"]),
-    "metrics": ("metrics", ["prometheus_client"]),
+    "web": ["autobahn"],
+    "ssh": ["cryptography", "bcrypt", "wcwidth"],
+    "metrics": ["prometheus_client"],
 }
-"""By the option of a door, what has to be installed for it, and how that is told."""
+"""What has to be installed for a door: the extra is called like the option."""
+LOOPBACK = ":interface=127.0.0.1"
 REDIS_EXTRA = "pip install 'twisted-chat[redis]'"
 NOT_IN_A_FILE = frozenset({"config", "help-auth-type"})
 
@@ -201,7 +202,7 @@ class Settings(usage.Options, AuthOptionMixin):
         repeatable [default: none]
         """
         at = values.port(port, "metrics")
-        self["metrics"].append(at if ":" in port else f"{at}:interface=127.0.0.1")
+        self["metrics"].append(at if ":" in port else f"{at}{LOOPBACK}")
 
     def opt_proxy_from(self, network: str) -> None:
         """Address or network of proxies, which tell who is behind them; repeatable"""
@@ -240,11 +241,11 @@ class Settings(usage.Options, AuthOptionMixin):
         self.redis = None
         with self.noting_mistakes():
             self._read_cluster()
-        for door, (extra, modules) in EXTRAS.items():
+        for door, modules in EXTRAS.items():
             if self[door] and not all(map(find_spec, modules)):
                 with self.noting_mistakes():
-                    takes = f"takes what pip install 'twisted-chat[{extra}]' installs"
-                    refuse(door, self[door][0].removeprefix("tcp:"), takes)
+                    port = self[door][0].removeprefix("tcp:").removesuffix(LOOPBACK)
+                    refuse(door, port, f"takes what pip install 'twisted-chat[{door}]' installs")
 
     def _take_file(self) -> None:
         """Take from the file what the command line does not say.

@@ -50,7 +50,7 @@ def telnet(data: bytes) -> None:
             assert not {*b"\r\n\x08\x7f\x15"} & {*line}
 
 
-def _keys(*data: bytes) -> list[str | Key]:
+def pressed(*data: bytes) -> list[str | Key]:
     """Give what is typed, texts that follow each other in one."""
     keyboard, found = Keyboard(), []
     for one in data:
@@ -66,11 +66,11 @@ def _keys(*data: bytes) -> list[str | Key]:
 
 def keys(data: bytes) -> None:
     """However they are cut, the same keys are pressed; a text has no control in it."""
-    whole = _keys(data)
+    whole = pressed(data)
     for text in whole:
         assert not isinstance(text, str) or not {*map(chr, range(0x20)), "\x7f"} - {"\t"} & {*text}
     if len(data) <= SEQUENCE:  # a longer sequence is not waited for
-        assert _keys(*(data[place : place + 1] for place in range(len(data)))) == whole
+        assert pressed(*(data[place : place + 1] for place in range(len(data)))) == whole
 
 
 def terminal(data: bytes) -> None:

@@ -42,7 +42,6 @@ class SshProtocol(ChatProtocol):
     def __init__(self, factory: ChatFactory, address: IAddress | None, visitor: Visitor) -> None:
         super().__init__(factory, address)
         self._visitor = visitor
-        self._is_concealed = False
         self._limit = self.longest(factory.rooms.limits)
         self._have(Paper(self._limit, self._type, echoes=False, line_end=b"\n"))
 
@@ -96,12 +95,11 @@ class SshProtocol(ChatProtocol):
         self._outbox.send(data)
 
     def _prompt(self) -> str:
-        if self._is_concealed:
+        if self.terminal.is_concealed:
             return "[not shown] "
         return f"[{self._session.who.name}] " if self._session else ""
 
     def conceal(self, hidden: bool) -> None:
-        self._is_concealed = hidden
         self.terminal.conceal(hidden)
 
     def close(self, reason: str, ending: Ending = Ending.OVER) -> None:

@@ -115,6 +115,11 @@ class Terminal:
 
     # What is shown
 
+    @property
+    def is_concealed(self) -> bool:
+        """Whether what is typed is not shown."""
+        return self._line.is_secret
+
     def conceal(self, hidden: bool) -> None:
         """Show nothing of what is typed, or show it again."""
         self._line.is_secret = hidden
