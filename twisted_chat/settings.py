@@ -52,12 +52,7 @@ class Settings(usage.Options, AuthOptionMixin):
         ["max-line", None, 1024, "bytes in a line"],
         ["flood", None, "5/20", "lines a second and burst of one connection, or off"],
         ["max-connections", None, 0, "connections at a time; 0: no limit"],
-        [
-            "max-per-address",
-            None,
-            64,
-            "of one address, and new ones a minute; 0: no limit",
-        ],
+        ["max-per-address", None, 64, "connections of one address, new ones a minute; 0: no limit"],
         ["sendq", None, 1048576, "bytes waiting for one slow reader"],
         ["idle-timeout", None, 0, "seconds of silence; 0: never"],
         ["grace", None, 120, "seconds that an account may come back to its place; 0: none"],
