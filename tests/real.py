@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +26,10 @@ from typing import Any
 import pytest
 from jsonlines import as_lines
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_PORTS = islice(
+    cycle(range(10_000 + 2000 * _WORKER, 12_000 + 2000 * _WORKER)), os.getpid() % 2000, None
+)
 SECONDS = 15.0
 """For anything that should happen at once, on a machine that is busy with other things."""
 
@@ -77,9 +81,15 @@ def need_module(name: str) -> Any:
 
 
 def free_port() -> int:
-    """Give the number of a TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """Give the number of a TCP port that nobody listens on, and that stays free.
+
+    The system gives ports from 32768 on to whoever wants any: to those who connect, and to the
+    tests that run beside these.  So it is one of those below, from the part of this process.
+    """
+    while True:
+        port = next(_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
