@@ -71,21 +71,20 @@ class Cluster:
         self.redis.end()
 
 
-def drain(peer: Peer) -> None:
-    """Read all that has come, up to the answer to a question."""
+def rest(peer: Peer) -> list[str]:
+    """Read what has come, up to the answer to a question."""
     peer.say("/version")
-    while not peer.read().startswith("> twisted-chat "):
-        pass
+    lines = []
+    while not (line := peer.read()).startswith("> twisted-chat "):
+        lines.append(line)
+    return lines
 
 
 def eventually(peer: Peer, question: str, answer: str) -> None:
     """Ask until the answer comes; whatever else is shown meanwhile is skipped."""
 
     def is_so() -> bool:
-        peer.say(question, "/version")
-        lines = []
-        while not (line := peer.read()).startswith("> twisted-chat "):
-            lines.append(line)
-        return answer in lines
+        peer.say(question)
+        return answer in rest(peer)
 
     wait_until(is_so, f"{answer!r} in answer to {question}")

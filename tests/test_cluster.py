@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import LEASE, Cluster, drain, eventually
+from cluster import LEASE, Cluster, eventually, rest
 from real import VERSION, WELCOME, Chat, Peer, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.long]
@@ -133,8 +133,9 @@ def test_accounts_order_and_grace_across_nodes(cluster):
     bob.expect("> ann: here now")
     again.reset()
     wait_until(lambda: gone(bob), "a place that is kept")
+    eve = enters(c, "eve")
     bob.say("missed")
-    drain(bob)
+    eve.expect("> bob: missed")
     back = a.connect(greeted=False)
     back.read()
     back.asks(f"/login ann {PASSWORD}", "> welcome back, ann. you are logged in, in tea")
@@ -212,22 +213,13 @@ def test_a_node_is_killed(cluster):
     assert "left" not in "".join(rest(bob) + rest(cyd))
 
 
-def rest(peer: Peer) -> list[str]:
-    """Read what has come, up to the answer to a question."""
-    peer.say("/version")
-    lines = []
-    while not (line := peer.read()).startswith("> twisted-chat "):
-        lines.append(line)
-    return lines
-
-
 def test_a_node_is_paused_for_too_long(cluster):
     """It is fenced: no line of it is doubled, and whoever has lost a name is told and renamed."""
     a, b, _ = cluster.nodes
     ann, eve = enters(a, "ann"), enters(a, "eve")
     bob = enters(b, "bob")
-    drain(ann)
-    drain(eve)
+    ann.expect("> eve joined the room", "> bob joined the room")
+    eve.expect("> bob joined the room")
     a.signal(signal.SIGSTOP)
     ann.say("while it was away")
     seen = [bob.read() for _ in range(2)]
@@ -290,7 +282,7 @@ def test_a_node_falls_behind(tmp_path):
         b.signal(signal.SIGSTOP)
         for number in range(4):  # it is given the first of these, before it is stopped
             ann.say(str(number))
-            drain(ann)
+            rest(ann)
         lines = f"tcpchat:lines:{room_of(cluster)}"
         wait_until(lambda: cluster.redis.ask("ZCARD", lines) == 4, "the lines to be kept")
         cluster.redis.ask("XTRIM", "tcpchat:events", "MAXLEN", 1)
@@ -449,8 +441,8 @@ def test_eight_reapers(tmp_path):
     with Cluster(tmp_path, 8) as cluster:
         enters(cluster.nodes[0], "ann")
         peers = [enters(node, f"p{number}") for number, node in enumerate(cluster.nodes[1:])]
-        for peer in peers:
-            drain(peer)
+        for number, peer in enumerate(peers):
+            peer.expect(*(f"> p{later} joined the room" for later in range(number + 1, len(peers))))
         cluster.nodes[0].signal(signal.SIGKILL)
         for peer in peers:
             peer.expect("> ann has left the room")
