@@ -18,7 +18,7 @@ FLOORS = [
     {"estate"},
     {"service", "values"},
     {"config", "commandline"},
-    {"settings", "handover"},
+    {"settings", "handover", "preflight"},
     {"reload", "heir"},
     {"tap", "logs"},
 ]

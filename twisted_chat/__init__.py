@@ -2,15 +2,17 @@ r"""A chat server for Twisted.
 
 Lines come in through a door, the rules decide, lines go out to the rooms::
 
-    interfaces, chat, histogram  <-  wire, worker, link, discovery
+    interfaces, chat, histogram  <-  wire, worker, notify, link, discovery
                                  <-  state, accounts, cluster  <-  assembly  <-  doors, node
                                  <-  estate  <-  service, values  <-  config, commandline
-                                 <-  settings, handover  <-  reload, heir  <-  tap, logs
+                                 <-  settings, handover, preflight  <-  reload, heir
+                                 <-  tap, logs
 
 ``chat``      the rules: rooms, people, sessions, commands.  Pure Python.
 ``histogram`` how long things take.
 ``wire``      bytes: the telnet scanner, events as text, fan-out, bounded output.
 ``worker``    threads that wait in the reactor's place.
+``notify``    tells systemd how it is.
 ``link``      the connection to Redis.
 ``discovery`` finds the plugins that are installed, in ``plugins``.
 ``state``     what outlives the moment.
@@ -23,7 +25,7 @@ Lines come in through a door, the rules decide, lines go out to the rooms::
 ``service``   ports, and a stop in order.
 ``values``    what each option takes.
 ``config``    the file of options; ``commandline``, the other way to say them.
-``settings``  the options.
+``settings``  the options; ``preflight``, what would fail at the start.
 ``reload``    what a chat that runs obeys anew.
 ``handover``  hot restart: what the two processes tell each other.
 ``heir``      the process that goes on; ``watch`` is what the first one becomes.

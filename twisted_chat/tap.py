@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from twisted_chat import heir
+from twisted_chat import heir, preflight
 from twisted_chat.chat.kept import StateError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.sanitize import sanitize
@@ -34,9 +33,8 @@ from twisted_chat.notify import Notifier, crowd
 from twisted_chat.reload import Reload
 from twisted_chat.service import HOST_KEY, ChatService
 from twisted_chat.settings import Settings
-from twisted_chat.state.database import Database
 from twisted_chat.state.sqlite import SQLiteStore
-from twisted_chat.values import ENDPOINT, Mistakes, WrongValue, refuse
+from twisted_chat.values import Mistakes
 
 SPARE_DESCRIPTORS = 64
 """Kept for what is not a connection: logs, libraries, the reactor itself."""
@@ -45,9 +43,6 @@ DOORS = ("port", "json", "web", "ssh", "metrics")
 """The options that tell of ports."""
 STATE = "tcpchat.sqlite"
 """The file that keeps the chat, unless another is named."""
-STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
-PORTS = f"takes 0 to 65535, or {ENDPOINT}"
-KEY_FILE = "a file with an ed25519 key, which only the user of the chat may read"
 
 HEADING = (
     "The options of twisted-chat {version}, with the values in force. twistd -n tcpchat --config "
@@ -99,17 +94,19 @@ class Options(Settings):
 
         :raises UsageError: something is wrong.
         """
+        from twisted.internet import reactor  # noqa: PLC0415
+
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
             for option in DOORS:
                 for port in self[option]:
                     with self.noting_mistakes():
-                        _check_port(option, port)
+                        preflight.check_port(reactor, option, port)
             if self.redis is None:
                 with self.noting_mistakes():
-                    _check_state(self["state"] or STATE)
+                    preflight.check_state(self["state"] or STATE)
             if self["ssh"]:
                 with self.noting_mistakes():
-                    _check_host_key(_host_key(self))
+                    preflight.check_host_key(_host_key(self))
 
 
 def makeService(options: Options, reactor: Any = None) -> ChatService:
@@ -169,7 +166,7 @@ class ChatProcess(ChatService):
                 super().privilegedStartService()
             except (CannotListenError, ValueError) as error:
                 failed = next(one for one in self.listeners if one.port is None)
-                self._fail_to_start(_port_words(error, failed.door))
+                self._fail_to_start(preflight.wrong_port(failed.door, error))
 
     def startService(self) -> None:
         if log := heir.log_file(self._twistd, self._options.directory):
@@ -180,7 +177,7 @@ class ChatProcess(ChatService):
             try:
                 super().startService()
             except StateError as error:
-                self._fail_to_start(str(_wrong_state(self._state, error)))
+                self._fail_to_start(str(preflight.wrong_state(self._state, error)))
             if self._inheritance:
                 self._inheritance.accept()
         self.move_in()
@@ -190,7 +187,7 @@ class ChatProcess(ChatService):
         try:
             super()._prepare_doors()
         except (ValueError, OSError) as error:
-            self._fail_to_start(str(_wrong_key(self._host_key, error)))
+            self._fail_to_start(str(preflight.wrong_host_key(self._host_key, error)))
 
     @contextmanager
     def _inheriting(self) -> Iterator[None]:
@@ -328,45 +325,6 @@ def _in_run_directory(directory: str) -> Iterator[None]:
         raise usage.UsageError(f"--rundir {sanitize(directory)}: {why}") from None
 
 
-def _check_port(option: str, description: str) -> None:
-    """Check what can be told of an endpoint without listening.
-
-    :raises UsageError: it makes no sense.
-    """
-    from twisted.internet import reactor  # noqa: PLC0415
-
-    try:
-        serverFromString(reactor, description)
-    except Exception as error:  # each kind of endpoint fails in its own way
-        why = str(error) or type(error).__name__
-        refuse(option, description, f"{why.rstrip('.')}. {PORTS}")
-
-
-def _check_state(state: str) -> None:
-    """Check whether the file could be opened, without doing so.
-
-    :raises UsageError: it could not be.
-    """
-    try:
-        if state != ":memory:":
-            Database(Path(state)).check()
-    except StateError as error:
-        raise _wrong_state(state, error) from None
-
-
-def _check_host_key(file: str) -> None:
-    """Check whether the key could be read or made, without doing so.
-
-    :raises UsageError: it could not be.
-    """
-    from twisted_chat.doors import hostkey  # noqa: PLC0415  # it is an extra
-
-    try:
-        hostkey.check(Path(file))
-    except (ValueError, OSError) as error:
-        raise _wrong_key(file, error) from None
-
-
 def _host_key(options: Options) -> str:
     """Give the file with the key for SSH: in the directory in which twistd runs, by default."""
     return options["ssh-host-key"] or HOST_KEY
@@ -396,23 +354,6 @@ def _node(reactor: Any, options: Options) -> Node | None:
         keep_seconds=options.keep_seconds,
         keep_lines=options.keep_lines,
     )
-
-
-def _wrong_state(state: str, error: Exception) -> WrongValue:
-    return WrongValue("state", state, f"{error}. takes {STATE_FILE}")
-
-
-def _wrong_key(file: str, error: Exception) -> WrongValue:
-    why = getattr(error, "strerror", None) or error
-    return WrongValue("ssh-host-key", file, f"{why}. takes {KEY_FILE}")
-
-
-def _port_words(error: Exception, option: str = "port") -> str:
-    if isinstance(error, CannotListenError):
-        # a lock file that is taken comes as mere text
-        why = getattr(error.socketError, "strerror", None) or error.socketError
-        return f"--{option} {error.port}: {why}. takes one that is free"
-    return f"--{option} {str(error).rstrip('.')}. {PORTS}"
 
 
 def _raise_descriptor_limit() -> int:
