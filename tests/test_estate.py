@@ -5,17 +5,16 @@ import json
 import os
 import socket
 import struct
-from collections import deque
 from types import SimpleNamespace
 
 import pytest
 import pytest_twisted
+from caller import Caller, connect
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -40,31 +39,15 @@ callers = []
 """Everyone who has connected, and is not gone yet."""
 
 
-class Caller(Protocol):
-    """Someone who connects for real; keeps what arrives."""
-
-    def __init__(self):
-        self.heard = b""
-        self.over = Deferred()
-        self._awaited = deque()
-
-    def dataReceived(self, data):
-        self.heard += data
-        while self._awaited and self._awaited[0][0] in self.heard:
-            self._awaited.popleft()[1].callback(None)
-
-    def connectionLost(self, reason):
-        self.over.callback(self.heard)
+class Moving(Caller):
+    """Someone whose connection moves to another process, or breaks."""
 
     def until(self, data):
         """Wait until something is heard, and forget all that was before."""
-        heard = Deferred()
-        self._awaited.append((data, heard))
-        self.dataReceived(b"")
-        return heard.addCallback(lambda _: self._forget(data))
+        return super().until(data).addCallback(lambda _: self._forget(data))
 
     def asks(self, line, answer):
-        self.transport.write(line + b"\r\n")
+        self.says(line)
         return self.until(answer)
 
     def _forget(self, data):
@@ -91,12 +74,7 @@ def start(*ports, store=None):
 
 
 async def call(service, number=0):
-    address = service.listeners[number].port.getHost()
-    if hasattr(address, "port"):
-        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port)
-    else:
-        endpoint = UNIXClientEndpoint(reactor, address.name)
-    caller = await endpoint.connect(Factory.forProtocol(Caller))
+    caller = await connect(service.listeners[number].port.getHost(), Moving)
     callers.append(caller)
     await caller.until(b"tells the rest\r\n")
     return caller

@@ -1,17 +1,15 @@
 """The chat as a service of an application, on a reactor in memory and on the real one."""
 
 import os
-from collections import deque
 
 import pytest
 import pytest_twisted
+from caller import Caller, connect
 from twisted.application.service import Application, IService
 from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from zope.interface.verify import verifyObject
 
@@ -28,41 +26,9 @@ forgets_its_socket = pytest.mark.filterwarnings(
 FAREWELL = "> the server is going down. goodbye"
 
 
-class Caller(Protocol):
-    """Someone who connects for real; keeps what arrives."""
-
-    def __init__(self):
-        self.heard = b""
-        self.over = Deferred()
-        self._awaited = deque()
-
-    def dataReceived(self, data):
-        self.heard += data
-        while self._awaited and self._awaited[0][0] in self.heard:
-            self._awaited.popleft()[1].callback(None)
-
-    def connectionLost(self, reason):
-        self.over.callback(self.heard)
-
-    def until(self, data):
-        """Wait until something has been heard."""
-        heard = Deferred()
-        self._awaited.append((data, heard))
-        self.dataReceived(b"")
-        return heard
-
-    def says(self, *lines):
-        self.transport.write(b"".join(line + b"\r\n" for line in lines))
-
-
 async def call(listener):
     """Connect to a port and wait for the greeting."""
-    address = listener.port.getHost()
-    if hasattr(address, "port"):
-        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port)
-    else:
-        endpoint = UNIXClientEndpoint(reactor, address.name)
-    caller = await endpoint.connect(Factory.forProtocol(Caller))
+    caller = await connect(listener.port.getHost(), Caller)
     await caller.until(b"welcome")
     return caller
 

@@ -1,19 +1,17 @@
 """The door for telnet and its like, byte by byte."""
 
 import socket
-from collections import deque
 
 import pytest
 import pytest_twisted
+from caller import Caller, connect
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.protocols.basic import LineReceiver
@@ -839,40 +837,10 @@ def test_a_log_line_cannot_be_forged(house, logged, text):
 # Real sockets
 
 
-class Caller(Protocol):
-    """Someone who connects for real; keeps what arrives."""
-
-    def __init__(self):
-        self.heard = b""
-        self.over = Deferred()
-        self._awaited = deque()
-
-    def dataReceived(self, data):
-        self.heard += data
-        while self._awaited and self._awaited[0][0] in self.heard:
-            self._awaited.popleft()[1].callback(None)
-
-    def connectionLost(self, reason):
-        self.over.callback(self.heard)
-
-    def until(self, data):
-        """Wait until something has been heard."""
-        heard = Deferred()
-        self._awaited.append((data, heard))
-        self.dataReceived(b"")
-        return heard
-
-
 async def listen():
     factory = ChatFactory(reactor)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
     return factory, port
-
-
-def call(port):
-    address = port.getHost()
-    endpoint = TCP4ClientEndpoint(reactor, address.host, address.port)
-    return endpoint.connect(Factory.forProtocol(Caller))
 
 
 async def hang_up(factory, port):
@@ -886,7 +854,7 @@ async def hang_up(factory, port):
 async def test_dead_peers_are_found_by_the_kernel():
     """Keepalive and its times are set on the socket itself, and lines are not delayed."""
     factory, port = await listen()
-    caller = await call(port)
+    caller = await connect(port.getHost(), Caller)
     await caller.until(b"welcome")
     (protocol,) = factory.protocols
     option = protocol.transport.socket.getsockopt
@@ -905,7 +873,7 @@ async def test_a_real_peer_that_half_closes_gets_all_the_answers():
     """A pipe into `nc` gets everything that it asked for, megabytes if need be."""
     factory, port = await listen()
     factory.rooms.limits = Limits(flood=None, sendq=1 << 30)
-    caller = await call(port)
+    caller = await connect(port.getHost(), Caller)
     caller.transport.write(b"/help\r\n" * 2000 + b"/version\r\n")
     caller.transport.loseWriteConnection()
     heard = await caller.over
