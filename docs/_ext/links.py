@@ -35,7 +35,7 @@ class Downloads(SphinxTransform):
             file = (here / link["refuri"].partition("#")[0]).resolve()
             if file.suffix != ".rst" or not file.is_relative_to(self.app.srcdir):
                 download = addnodes.download_reference("", "", reftarget=link["refuri"])
-                download += nodes.literal("", link.astext())
+                download += nodes.inline("", link.astext())
                 link.replace_self(download)
 
 
