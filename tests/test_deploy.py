@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from real import Chat, need, need_module
 
+from twisted_chat.settings import EXTRAS
 from twisted_chat.tap import Options
 
 ROOT = Path(__file__).parent.parent
@@ -83,12 +84,14 @@ def dockerfile() -> list[tuple[str, str]]:
 
 
 def test_dockerfile():
-    """What it copies is there; the chat is nobody of weight; its options are taken."""
+    """What it copies is there, and each door; the chat is no root, and takes its options."""
     for kind, words in dockerfile():
         if kind == "COPY" and not words.startswith("--from="):
             *sources, _ = words.split()
             assert all((ROOT / source).exists() for source in sources)
     last = dict(dockerfile())  # of each kind
+    (extras,) = re.findall(r"'\.\[(.*)\]'", (DEPLOY / "Dockerfile").read_text("utf-8"))
+    assert {*extras.split(",")} == {*EXTRAS, "tls", "redis"}
     assert last["USER"] == "chat"
     assert options_in(json.loads(last["ENTRYPOINT"]))["port"] == [f"tcp:{last['EXPOSE']}"]
     order = [kind for kind, _ in dockerfile()]
