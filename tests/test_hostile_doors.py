@@ -540,7 +540,7 @@ def test_a_message_that_is_taken_back_without_end(doors, data):
     [
         (b"[" * 16000, NO_JSON),
         (b'{"line":' * 2000, NO_JSON),
-        (b"[" * 8000 + b"]" * 8000, NO_JSON),
+        (b"[" * 8000 + b"]" * 8000, (NO_JSON, NO_OBJECT)),  # how deep Python reads has changed
         (b'{"line":' + b"[" * 900 + b"]" * 900 + b"}", "line: takes a text"),
         (b"9" * 16000, NO_JSON),
         (b'{"tag":' + b"9" * 4000 + b"}", NO_TAG),

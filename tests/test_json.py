@@ -92,7 +92,6 @@ def test_a_message(data, message):
         (b'{"line": "x"', f"that is no JSON. {USAGE}"),
         (b'{"line": "\xff"}', f"that is no JSON. {USAGE}"),
         (b"[" * MESSAGE_BYTES, f"that is no JSON. {USAGE}"),
-        (b'{"a":' * 3000 + b"1" + b"}" * 3000, f"that is no JSON. {USAGE}"),
         (b"1" * MESSAGE_BYTES, f"that is no JSON. {USAGE}"),
         (b'"hello"', f"that is no object. {USAGE}"),
         (b"[]", f"that is no object. {USAGE}"),
@@ -113,6 +112,12 @@ def test_what_is_no_message(data, why):
     with pytest.raises(ValueError, match=r".") as error:
         Message.of(data)
     assert str(error.value) == why
+
+
+def test_what_is_nested_too_deep():
+    """It is refused; with which words depends on how deep Python reads, which has changed."""
+    with pytest.raises(ValueError, match=r'that is no JSON|"a": unknown'):
+        Message.of(b'{"a":' * 3000 + b"1" + b"}" * 3000)
 
 
 @pytest.mark.parametrize(
