@@ -158,9 +158,9 @@ class Crowd:
         """Be cut, for reading nothing of what somebody pastes, nor of what one has asked for."""
         has_left = asyncio.Event()
         async with self._heavy, self._person(name) as person, self._person(f"{name}b") as other:
-            other.also_to(lambda heard: heard.kind == "left" and has_left.set())
-            for one, how in ((person, {"receive_buffer": 4096}), (other, {})):
-                await self._arrive(one, **how)
+            other.also_to(lambda heard: has_left.set() if heard.kind == "left" else None)
+            for one, receive_buffer in ((person, 4096), (other, 0)):
+                await self._arrive(one, receive_buffer=receive_buffer)
                 await one.take_name()
                 await one.enter("heavy")
             person.pauses()
@@ -228,10 +228,10 @@ class Crowd:
     def _person(self, name: str) -> "_Here":
         return _Here(self.here, Person(name, self._ledger, self._wrong))
 
-    async def _arrive(self, person: Person, door: str = "text", **how: Any) -> None:
+    async def _arrive(self, person: Person, door: str = "text", receive_buffer: int = 0) -> None:
         if self.is_restarting and door not in MOVES:
             self._excused.add(person.name)
-        await person.come(self._ports, door, source(self._chance), **how)
+        await person.come(self._ports, door, source(self._chance), receive_buffer)
 
     def _words(self) -> str:
         return words(self._chance)

@@ -101,6 +101,9 @@ def play(
 
 def _listen(playing: "subprocess.Popen[str]", told: Mapping[str, Callable[[], object]]) -> Figures:
     """Read what the load tells."""
+    assert playing.stdin
+    assert playing.stdout
+    assert playing.stderr
     last = ""
     for line in playing.stdout:
         if do := told.get(line.strip()):
@@ -152,7 +155,8 @@ def _started(server: Server, directory: str) -> Iterator[tuple[int, int]]:
 def free_port() -> int:
     """Give the number of a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        port: int = server.getsockname()[1]
+    return port
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:

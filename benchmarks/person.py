@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from benchmarks.doors import Door, GoneError, Heard, Ports
 from benchmarks.ledger import Ear, Ledger
@@ -62,12 +61,12 @@ class Person:
         """Tell how many lines of somebody who was always there have not come yet."""
         return self._ear.misses(other.name)
 
-    async def come(self, ports: Ports, door: str, source: str, **how: Any) -> None:
+    async def come(self, ports: Ports, door: str, source: str, receive_buffer: int = 0) -> None:
         """Connect, and be greeted."""
         self.moves = door in MOVES
         self.is_gone.clear()
         self._answers = asyncio.Queue()
-        self._door = await ports.open(door, source, **how)
+        self._door = await ports.open(door, source, receive_buffer)
         self._listening = asyncio.create_task(self._listen(self._door))
         await self.answer("> welcome. ")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from statistics import median
+from typing import get_type_hints
 
 from benchmarks.measure import resident
 
@@ -170,7 +171,8 @@ def write(path: Path, samples: Iterable[Sample]) -> None:
 def read(path: Path) -> list[Sample]:
     """Read what `write` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
+        types = get_type_hints(Sample)
         return [
-            Sample(**{one.name: one.type(row[one.name]) for one in fields(Sample)})
+            Sample(**{name: kind(row[name]) for name, kind in types.items()})
             for row in csv.DictReader(file)
         ]
