@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 
 import pytest
@@ -216,6 +217,14 @@ def test_a_file_that_was_removed_is_written_again(opened, path):
     assert database.is_open()
     assert look(path, "SELECT name FROM things") == [("one",), ("two",)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_to_look_at_the_file_leaves_nothing_behind(opened, monkeypatch):
+    """It is done each second and at each commit: what Python interns would pile up."""
+    database, interned = opened(), []
+    monkeypatch.setattr(sys, "intern", lambda text: interned.append(text) or text)
+    assert database.is_open()
+    assert interned == []
 
 
 def test_what_lies_beside_it_was_removed(opened, path):

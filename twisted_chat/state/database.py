@@ -132,7 +132,8 @@ class Database:
         return not busy
 
     def _inodes(self) -> list[tuple[int, int] | None]:
-        return [_inode(_beside(self.path, ending)) for ending in ("", "-wal", ".lock")]
+        # Texts: Python interns what a Path is made of, and its table of that would have to grow.
+        return [_inode(f"{self.path}{ending}") for ending in ("", "-wal", ".lock")]
 
     def _take_lock(self) -> None:
         # Beside the file, not on it: closing any descriptor of it would end SQLite's own locks.
@@ -273,9 +274,9 @@ def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _inode(path: Path | str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
