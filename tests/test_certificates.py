@@ -1,5 +1,7 @@
 """Certificates that are renewed: what is read, and when it is served."""
 
+import sys
+
 import pytest
 from doors import make_certificate
 from real import need_module
@@ -148,8 +150,9 @@ def test_what_a_reload_has_renewed_is_not_renewed_again(listener, tmp_path, log_
     assert log_lines == []
 
 
-def test_the_files_of_an_endpoint(tmp_path):
+def test_the_files_of_an_endpoint(tmp_path, monkeypatch):
     """Whatever an endpoint names that is a file or a folder is looked at, and nothing else."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a:b").mkdir()
     (tmp_path / "a:b" / "one.pem").write_text("1")
     (tmp_path / "key.pem").write_text("2")
@@ -158,6 +161,16 @@ def test_the_files_of_an_endpoint(tmp_path):
     found = stamp(f"ssl:8443:privateKey={tmp_path}/key.pem:certKey={tmp_path}/none.pem")
     assert [name for name, *_ in found] == [f"{tmp_path}/key.pem"]
     assert stamp("tcp:8888:interface=127.0.0.1") == []
+    assert stamp("tcp:8888:interface=") == []
+
+
+def test_to_look_at_certificates_leaves_nothing_behind(tmp_path, monkeypatch):
+    """It is done again and again: what Python interns would pile up."""
+    (tmp_path / "one.pem").write_text("1")
+    interned = []
+    monkeypatch.setattr(sys, "intern", lambda text: interned.append(text) or text)
+    assert len(stamp(f"tls:{tmp_path}:8443")) == 1
+    assert interned == []
 
 
 def test_a_chat_looks_after_its_certificates(tmp_path, log_lines):

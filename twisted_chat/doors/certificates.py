@@ -1,8 +1,8 @@
 """Certificates that are renewed while the chat runs: of ``ssl:`` and ``tls:`` ports."""
 
+import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import interfaces
@@ -107,14 +107,22 @@ def stamp(description: str) -> list[tuple[str, int, int]]:
 
     :param description: a server endpoint string; whatever of it names a file or a folder counts.
     """
+    # Texts: this is done again and again, and Python interns what a Path is made of.
     fields = re.split(r"(?<!\\):", description)[1:]
-    named = [Path(re.sub(r"\\(.)", r"\1", field).rpartition("=")[2]) for field in fields]
-    files = [file for one in named for file in (sorted(one.iterdir()) if one.is_dir() else [one])]
+    named = [re.sub(r"\\(.)", r"\1", field).rpartition("=")[2] for field in fields]
     return [
-        (str(file), found.st_mtime_ns, found.st_ino)
-        for file in files
-        if file.is_file() and (found := file.stat())
+        (file, found.st_mtime_ns, found.st_ino)
+        for one in named
+        for file in _files(one)
+        if os.path.isfile(file) and (found := os.stat(file))
     ]
+
+
+def _files(name: str) -> list[str]:
+    """Give what is in a folder; what is none, as it is."""
+    if not os.path.isdir(name):
+        return [name]
+    return [os.path.join(name, one) for one in sorted(os.listdir(name))]
 
 
 def _dump(options: Any) -> list[bytes]:
