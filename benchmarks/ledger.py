@@ -7,6 +7,8 @@ from collections import deque
 from benchmarks.doors import Heard
 
 NUMBERED = re.compile(r"#(\d+) (?:@([\d.]+) )?")
+MORE_THAN_SHOWN = re.compile("> you were gone for .* and missed at least ")
+"""What those are told who missed more than the last 200 lines, which they are shown."""
 
 
 class AstrayError(Exception):
@@ -61,6 +63,8 @@ class Ear:
         """
         if heard.kind == "joined":
             self._next[heard.who] = self._ledger.first.get(heard.who, 0)
+        elif heard.kind == "answer" and MORE_THAN_SHOWN.match(heard.text):
+            self.is_cut_off()
         elif heard.kind == "left":
             self._has_heard_all_of(heard.who)
         elif heard.kind in ("said", "told") and (found := NUMBERED.match(heard.text)):

@@ -149,6 +149,15 @@ def test_a_gap_in_what_was_missed(room):
         room.hears(2, is_past=True)
 
 
+def test_more_was_missed_than_is_shown(room):
+    """Who comes back is told so: nothing went astray."""
+    room.hears(0)
+    room.ear.hears(Heard("answer", "", "> you were gone for 9 s, and missed at least 200 lines:"))
+    room.hears(2, is_past=True)
+    room.hears(3)
+    assert room.ear.misses("ann") == 0
+
+
 def test_what_was_on_its_way(room):
     """Who was cut off may have missed it; what comes after that comes in order."""
     room.hears(0)
