@@ -6,6 +6,7 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from fcntl import F_GETFL, fcntl
 from importlib.metadata import version
@@ -1122,3 +1123,12 @@ def test_a_signal_that_nobody_has_taken_yet_is_for_the_heir(machine, succession)
     [new] = succession["started"]
     assert new.signals == [signal.SIGTERM]
     assert succession["went"] == [(new, True, "")]
+
+
+def test_a_check_without_what_ssh_needs(capfd, monkeypatch, tmp_path):
+    """What is missing is told, and no more: not how Python fails to import it."""
+    monkeypatch.setattr("twisted_chat.settings.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "twisted_chat.doors.hostkey", None)
+    monkeypatch.delattr("twisted_chat.doors.hostkey", raising=False)
+    line = refusal(capfd, "--check", "--ssh", "2222", "--state", str(tmp_path / "chat.sqlite"))
+    assert line == ("tcpchat: --ssh 2222: takes what pip install 'twisted-chat[ssh]' installs")

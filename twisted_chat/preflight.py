@@ -44,8 +44,10 @@ def check_host_key(file: str) -> None:
 
     :raises WrongValue: it could not be.
     """
-    from twisted_chat.doors import hostkey  # noqa: PLC0415  # it is an extra
-
+    try:
+        from twisted_chat.doors import hostkey  # noqa: PLC0415
+    except ImportError:  # of the extra for SSH: that it is missing is told with the option
+        return
     try:
         hostkey.check(Path(file))
     except (ValueError, OSError) as error:
