@@ -623,6 +623,19 @@ def fails_to_start(capfd, error, *arguments, parent=None):
             "--port /run/chat: Cannot acquire lock. takes one that is free",
         ),
         (
+            CannotListenError("", 80, PermissionError(13, "Permission denied")),
+            "--port 80: Permission denied. takes one that the user of the chat may have",
+        ),
+        (
+            CannotListenError("203.0.113.7", 80, OSError(99, "Cannot assign requested address")),
+            "--port 203.0.113.7:80: Cannot assign requested address. "
+            "takes an address of this machine",
+        ),
+        (
+            CannotListenError("nonsense", 80, socket.gaierror(-2, "Name or service not known")),
+            "--port nonsense:80: Name or service not known. takes an address of this machine",
+        ),
+        (
             OverflowError("bind(): port must be 0-65535."),
             f"--port tcp:8888: bind(): port must be 0-65535. {PORT}",
         ),
@@ -637,12 +650,20 @@ def test_a_port_that_cannot_be_had_is_one_line(capfd, pid_file, logged_failures,
     logged_failures.events.clear()
 
 
-@pytest.mark.parametrize("port", ["tcp:abc", "nonsense:1", "ssl:1:privateKey=/nonsense.pem"])
-def test_an_endpoint_that_makes_no_sense_is_one_line(capfd, logged_failures, port):
-    """What can be found wrong with an endpoint only at the start is told in the same way."""
-    line = fails_to_start(capfd, None, "-p", port)
-    assert line.startswith(f"tcpchat: --port {port}: ")
-    assert line.endswith(f". {PORT}")
+@pytest.mark.parametrize(
+    ("port", "why"),
+    [
+        ("tcp:abc", "'abc' is no number"),
+        ("tcp:1:backlog=", "'' is no number"),
+        ("nonsense:1", "Unknown endpoint type: 'nonsense'"),
+        ("ssl:1:privateKey=/nonsense.pem", "No such file or directory: /nonsense.pem"),
+    ],
+)
+def test_an_endpoint_that_makes_no_sense_is_one_line(capfd, logged_failures, port, why):
+    """It is told in the same way at the start, and by a check."""
+    line = f"tcpchat: --port {port}: {why}. {PORT}"
+    assert fails_to_start(capfd, None, "-p", port) == line
+    assert refusal(capfd, "-p", port, "--check") == line
     logged_failures.events.clear()
 
 
@@ -652,6 +673,37 @@ def test_a_pid_file_that_is_not_there_is_no_trouble(capfd, logged_failures, pare
     line = fails_to_start(capfd, None, "-p", "tcp:abc", parent=parent)
     assert line.startswith("tcpchat: --port tcp:abc: ")
     logged_failures.events.clear()
+
+
+@pytest.mark.parametrize(
+    ("port", "wrong"),
+    [
+        ("tcp:65536", f"bind(): port must be 0-65535. {PORT}"),
+        ("tcp6:65536", f"bind(): port must be 0-65535. {PORT}"),
+        (
+            "tcp:0:interface=192.0.2.1",
+            "Cannot assign requested address. takes an address of this machine",
+        ),
+        ("unix:/missing/chat", f"No such file or directory: /missing/. {PORT}"),
+        ("unix:/dev/null/chat", f"Not a directory: /dev/null/. {PORT}"),
+    ],
+)
+def test_a_check_finds_where_nobody_could_listen(capfd, port, wrong):
+    """Whatever the system would refuse at the start is told without one."""
+    assert refusal(capfd, "-p", port, "--check") == f"tcpchat: --port {port}: {wrong}"
+
+
+def test_a_check_finds_an_interface_that_is_none(capfd):
+    """What the system calls that depends on the system."""
+    line = refusal(capfd, "-p", "tcp:0:interface=nonsense.invalid", "--check")
+    assert line.endswith(". takes an address of this machine")
+
+
+def test_a_check_does_not_mind_a_port_that_is_taken(capfd):
+    """The chat itself may have it, and is to be renewed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as left:
+        parse("-p", f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1", "--check")
+    assert left.value.code == 0
 
 
 # Twisted closes the socket of a port that it could not have only when that is collected.
@@ -669,7 +721,7 @@ async def test_a_real_port_in_use_is_one_line(capfd, logged_failures):
         with pytest.raises(SystemExit):
             service.privilegedStartService()
         assert capfd.readouterr().err.splitlines()[-1] == (
-            f"tcpchat: --port {number}: Address already in use. takes one that is free"
+            f"tcpchat: --port 127.0.0.1:{number}: Address already in use. takes one that is free"
         )
     logged_failures.events.clear()
     await service.stopService()

@@ -190,7 +190,8 @@ def test_a_taken_port(tmp_path, taken):
     """It ends with exit 1, one line that says so, no traceback and no pid file."""
     done = run("-n", "tcpchat", "--port", f"tcp:{taken}:interface=127.0.0.1", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.fullmatch(f"tcpchat: --port {taken}: Address already in use.*\n", done.stderr)
+    words = f"tcpchat: --port 127.0.0.1:{taken}: Address already in use."
+    assert re.fullmatch(f"{re.escape(words)}.*\n", done.stderr)
     assert "Traceback" not in done.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -213,7 +214,7 @@ def test_one_of_two_ports_is_taken(tmp_path, taken, option):
     done = run("-n", "tcpchat", *ports, cwd=tmp_path)
     assert done.returncode == 1
     told = (done.stderr or done.stdout).splitlines()[-1]
-    assert f"--{option} {taken}: Address already in use" in told
+    assert f"--{option} 127.0.0.1:{taken}: Address already in use" in told
     assert list(tmp_path.iterdir()) == []
 
 

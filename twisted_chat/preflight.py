@@ -1,30 +1,70 @@
 """What would fail at the start: found beforehand, and the words for it either way."""
 
+import os
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, gaierror, socket
 from typing import Any
 
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
 from twisted_chat.chat.kept import StateError
+from twisted_chat.chat.sanitize import sanitize
+from twisted_chat.doors.listener import reason
 from twisted_chat.state.database import Database
 from twisted_chat.values import ENDPOINT, WrongValue, refuse
 
 STATE_FILE = "a file of one chat, in a directory that can be written, or :memory:"
+SYSTEMS_OWN = ("tcp:", "tcp6:", "ssl:", "tls:", "unix:")
+"""Endpoints of which all that could fail is up to the system."""
 PORTS = f"takes 0 to 65535, or {ENDPOINT}"
 KEY_FILE = "a file with an ed25519 key, which only the user of the chat may read"
 
 
 def check_port(reactor: Any, option: str, description: str) -> None:
-    """Check what can be told of an endpoint without listening.
+    """Check whether the chat could listen there, without doing so.
 
-    :raises WrongValue: it makes no sense.
+    :raises WrongValue: it could not.
     """
+    failures: list[Failure] = []
     try:
-        serverFromString(reactor, description)
+        endpoint = serverFromString(_Dry(reactor), description)
+        if description.startswith(SYSTEMS_OWN):
+            endpoint.listen(Factory()).addErrback(failures.append)
+        if failures:
+            failures[0].raiseException()
+    except CannotListenError as error:
+        refuse(option, description, sanitize(_why_not(error)))
     except Exception as error:  # each kind of endpoint fails in its own way
-        why = str(error) or type(error).__name__
-        refuse(option, description, f"{why.rstrip('.')}. {PORTS}")
+        refuse(option, description, sanitize(f"{reason(error)}. {PORTS}"))
+
+
+class _Dry:
+    """A reactor that looks whether it could listen.  The chat itself may do so already."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, port: int, _factory: Factory, interface: str = "", **_how: Any) -> None:
+        with socket(AF_INET6 if isIPv6Address(interface) else AF_INET) as trial:
+            trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            try:
+                trial.bind((interface, port))
+            except OSError as error:
+                if error.errno != EADDRINUSE:
+                    raise CannotListenError(interface, port, error) from None
+
+    listenSSL = listenTCP
+
+    def listenUNIX(self, address: str, _factory: Factory, **_how: Any) -> None:
+        os.stat(os.path.join(os.path.dirname(address) or ".", ""))
 
 
 def check_state(state: str) -> None:
@@ -56,11 +96,20 @@ def check_host_key(file: str) -> None:
 
 def wrong_port(option: str, error: Exception) -> str:
     """Tell why nobody can listen there."""
-    if isinstance(error, CannotListenError):
-        # a lock file that is taken comes as mere text
-        why = getattr(error.socketError, "strerror", None) or error.socketError
-        return f"--{option} {error.port}: {why}. takes one that is free"
-    return f"--{option} {str(error).rstrip('.')}. {PORTS}"
+    if not isinstance(error, CannotListenError):
+        return sanitize(f"--{option} {error}. {PORTS}")
+    at = f"{error.interface}:{error.port}" if error.interface else error.port
+    return sanitize(f"--{option} {at}: {_why_not(error)}")
+
+
+def _why_not(error: CannotListenError) -> str:
+    cause = error.socketError  # a lock file that is taken comes as mere text
+    why = getattr(cause, "strerror", None) or cause
+    if isinstance(cause, PermissionError):
+        return f"{why}. takes one that the user of the chat may have"
+    if isinstance(cause, gaierror) or getattr(cause, "errno", None) == EADDRNOTAVAIL:
+        return f"{why}. takes an address of this machine"
+    return f"{why}. takes one that is free"
 
 
 def wrong_state(state: str, error: Exception) -> WrongValue:

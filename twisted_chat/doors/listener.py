@@ -17,6 +17,9 @@ from twisted_chat.doors.adopting import Adopting
 from twisted_chat.doors.certificates import Renewing, stamp
 from twisted_chat.doors.proxy import Network, Proxied
 
+NO_NUMBER = "invalid literal for int()"
+"""What Python says of that."""
+
 
 class Listener(Service):
     """Listens on one endpoint, and keeps the port."""
@@ -88,8 +91,7 @@ class Listener(Service):
         except CannotListenError:
             raise
         except Exception as error:  # each kind of endpoint fails in its own way
-            why = str(error) or type(error).__name__
-            raise ValueError(f"{self.description}: {why}") from error
+            raise ValueError(f"{self.description}: {reason(error)}") from error
 
     def _listen_or_fail(self) -> None:
         failures: list[Failure] = []
@@ -112,7 +114,7 @@ class Listener(Service):
         try:
             renew = self._renewing.prepare() if self._renewing else None
         except Exception as error:  # each kind of trouble is another
-            raise ValueError(f"{self.description}: {error or type(error).__name__}") from error
+            raise ValueError(f"{self.description}: {reason(error)}") from error
         return partial(self._renew, renew, now) if renew else None
 
     def _renew(self, renew: Callable[[], None], now: object) -> None:
@@ -143,3 +145,13 @@ class Listener(Service):
 
     def _keep(self, port: IListeningPort) -> None:
         self.port = port
+
+
+def reason(error: Exception) -> str:
+    """Tell what is wrong with an endpoint; each kind of endpoint fails in its own way."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename2 or error.filename}"
+    text = (str(error) or type(error).__name__).rstrip(".")
+    if text.startswith(NO_NUMBER):
+        return f"{text.removeprefix(NO_NUMBER).partition(': ')[2]} is no number"
+    return text
