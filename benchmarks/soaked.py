@@ -16,6 +16,9 @@ from benchmarks.vitals import Sample
 
 WENT_ON = "connections, "
 """What the next process logs of those whom it was given."""
+KEPT_LINES = 400
+"""Of each room.  There are that many within a minute: so the first life is like the others, whose
+caches hold more of a state file the more there is in it."""
 
 
 class Chat:
@@ -36,7 +39,7 @@ class Chat:
                     *("--json", at.format(self.ports.json), "--web", at.format(self.ports.web)),
                     *("--ssh", at.format(self.ports.ssh), "--sendq", "65536"),
                     *("--flood", "10/50"),
-                    *("--keep-lines", "2000", "--state", "chat.sqlite"),
+                    *("--keep-lines", str(KEPT_LINES), "--state", "chat.sqlite"),
                 ],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
