@@ -213,6 +213,27 @@ def crashed(town):
     return town
 
 
+def test_a_strangers_name_after_a_crash():
+    """Who is logged in under one is a stranger again, and nobody else is the same."""
+    town = Town("on disk")
+    town.registers("foo").types("/quit")
+    ann, bob = town.registers("ann", "tea"), town.registers("bob", "tea")
+    for someone in (ann, bob):
+        someone.types("/nick foo")
+        town.arrives(f"/login foo {PASSWORD}").types("/quit")
+    assert bob.asks("/who") == ["> here: anonymous-2 (owner), anonymous-3"]
+    crashed(town)
+    cyd = town.arrives("/join tea")
+    assert cyd.asks("/who") == [
+        "> here: anonymous (owner, gone 0 s), anonymous-2 (gone 0 s), anonymous-3"
+    ]
+    back = town.arrives(f"/login bob {PASSWORD}")
+    assert "> you were gone for 0 seconds, and missed nothing" in back.reads()
+    town.grace_ends()
+    assert cyd.asks("/who") == ["> here: anonymous-2, anonymous-3"]
+    assert town.arrives("/join tea").asks("/who") == ["> here: anonymous, anonymous-2, anonymous-3"]
+
+
 def test_after_a_crash():
     """People come back to where they were, whoever is first; their settings are there."""
     town = Town("on disk")

@@ -53,7 +53,7 @@ def nick(text: str) -> Name:
     name = _name(text, "nick", NICK_LENGTH)
     if network(name.text):  # a ban would not tell whom it means
         raise ChatError(f'"{name.text}" is an address')
-    if any(key.startswith(_STRANGER_KEYS) for key in name.keys):
+    if is_strangers(name):
         raise ChatError(f'"{name.text}" is kept for people without a name')
     for word, its_keys in _RESERVED_KEYS.items():
         if name.fold == word:
@@ -75,6 +75,11 @@ def stranger_name(number: int) -> Name:
     """Give the name of the nth person without one; the first is 1."""
     text = STRANGER if number == 1 else f"{STRANGER}-{number}"
     return Name(text, (text,), text)
+
+
+def is_strangers(name: Name) -> bool:
+    """Tell whether a name is, or looks like, that of someone without one."""
+    return any(key.startswith(_STRANGER_KEYS) for key in name.keys)
 
 
 def fold(text: str) -> str:

@@ -25,6 +25,10 @@ class Naming:
         """
         self._owners.refuse_taken(name, own)
 
+    def is_free(self, name: Name) -> bool:
+        """Tell whether someone may have the name again that they had in an earlier process."""
+        return names.is_strangers(name) or not self.holders(name)
+
     def holders(self, name: Name) -> list[Person]:
         """Give those whose names are this one, or look like it."""
         return self._owners.holders(name)
@@ -36,11 +40,14 @@ class Naming:
 
     def return_(self, person: Person) -> None:
         """Take note of the name of someone who had it in an earlier process."""
-        if not person.number:
-            self._take(person, Name.of(person.who.name))
-            return
-        self._numbers.claim(person.number)
-        self._take(person, names.stranger_name(person.number))
+        name = Name.of(person.who.name)
+        if person.number:
+            self._numbers.claim(person.number)
+            self._take(person, names.stranger_name(person.number))
+        elif names.is_strangers(name):  # a place is kept without its number
+            self.give_stranger(person)
+        else:
+            self._take(person, name)
 
     def give_stranger(self, person: Person) -> None:
         """Have ``person`` called as one is who has no name."""

@@ -111,7 +111,7 @@ class Places:
         """
         for place in places:
             grace = self._rooms.limits.grace
-            if grace and not self._rooms.naming.holders(Name.of(place.name)):
+            if grace and self._rooms.naming.is_free(Name.of(place.name)):
                 gone = place.gone or Gone(seen, now, 0)
                 self._reseat(place, gone._replace(until=now + grace))
             else:
