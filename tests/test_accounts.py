@@ -394,6 +394,25 @@ def test_letters_are_bounded(town, ann, bob):
     assert len(again.asks(f"/login ann {PASSWORD}")) == 101
 
 
+def test_replies_are_letters_too(town, ann, bob):
+    """No more of them wait, either."""
+    ann.types("/tell bob hi", "/quit")
+    for number in range(100):
+        bob.types(f"/reply {number}")
+    assert bob.asks("/reply 100")[-1] == "err: 100 lines wait for ann already"
+
+
+def test_a_reply_is_for_who_had_the_account(town, ann, bob):
+    """Nobody else is answered who has made one of the same name, and nobody who has none."""
+    ann.types("/tell bob hi", "/unregister", PASSWORD)
+    town.registers("ann")
+    ann.reads()
+    bob.types("/reply for you alone")
+    assert ann.reads() == ["> [bob -> you] for you alone"]
+    ann.types("/quit")
+    assert bob.asks("/reply lost")[-1].endswith("has gone")
+
+
 def test_nobody_is_written_to_who_does_not_exist(town, ann, bob):
     """Without an account there is nobody to wait for."""
     cyd = town.enters("cyd")

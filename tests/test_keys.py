@@ -1,9 +1,9 @@
 """Those who come back by themselves: a page that was cut off finds its place by a key."""
 
 import pytest
-from town import ALONE
+from town import ALONE, Town
 
-from twisted_chat.chat.events import Ending
+from twisted_chat.chat.events import ChatError, Ending
 
 
 def comes(town, key, after=None):
@@ -107,6 +107,85 @@ def test_an_account_comes_back_by_its_key(town, bob):
     assert back.client.ending is Ending.ELSEWHERE
     assert again.session.who.account == "@bob"
     assert comes(town, "bobs").reads()[0].startswith("> welcome. you are anonymous")
+
+
+def test_what_waits_is_shown_to_an_account_that_comes_back(town, bob):
+    """Private lines as well as those of the room, each once, and not those of who is ignored."""
+    bob.types("/register correct horse", "/ignore ann")
+    town.enters("cyd").types("/tell bob for you")
+    bob.drops()
+    bob.ann.types("/tell bob not for you")
+    town.enters("dan").types("meanwhile", "/tell bob a secret")
+    told = [line.partition("] ")[2] for line in comes(town, "bobs").reads()[2:]]
+    assert told == ["dan: meanwhile", "[dan -> you] a secret"]
+    bob.types("/quit")
+    again = town.arrives("/login bob correct horse")
+    assert [line for line in again.reads() if "->" in line] == []
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_what_waits_cannot_be_read(kind, monkeypatch):
+    """It is said so, and what is typed is obeyed."""
+    town = Town(kind)
+    bob = town.arrives("/nick bob", "/register correct horse", "/join tea", key="bobs")
+    bob.drops()
+    rooms = town.nodes[0]
+
+    async def fails(account):
+        raise ChatError("the disk does not answer")
+
+    monkeypatch.setattr(rooms.store, "letters", fails)
+    back = comes(town, "bobs")
+    assert back.reads()[-1] == "err: the disk does not answer"
+    assert back.asks("/who") == ["> here: bob (owner)"]
+
+
+def test_from_a_banned_address(town):
+    """A key is no way in for a guest, and for an account it is one, as a password is."""
+    root = town.registers("root")
+    bob, cyd = (
+        town.arrives(f"/nick {name}", "/join tea", address="203.0.113.7", key=name)
+        for name in ("bob", "cyd")
+    )
+    cyd.types("/register correct horse")
+    root.types("/ban * 203.0.113.8 10m")
+    bob.drops()
+    cyd.drops()
+    back = town.arrives(address="203.0.113.8", key="cyd")
+    assert back.reads()[0] == "> welcome back, cyd. you are in tea"
+    again = town.arrives("still here", address="203.0.113.8", key="bob")
+    assert again.reads()[0] == "> your address is banned for another 10 minutes"
+    assert "your address is banned" in again.asks("/join tea")[0]
+    assert back.asks("/who") == ["> here: cyd"]
+    again.drops()
+    town.arrives(address="203.0.113.7", key="bob").types("/join tea", "hello")
+    assert back.reads()[-1] == "> bob: hello"
+
+
+def test_from_an_address_that_is_banned_from_the_room(town):
+    """They are back in the chat, but not in the room."""
+    ann = town.registers("ann", "tea")
+    bob = town.arrives("/nick bob", "/join tea", address="203.0.113.7", key="bobs")
+    other = town.enters("other", address="203.0.113.8")
+    ann.types("/ban other")
+    bob.drops()
+    back = town.arrives(address="203.0.113.8", key="bobs")
+    assert "> you are banned from tea" in back.reads()
+    assert "you are banned from tea" in back.asks("/join tea")[0]
+    assert other.session.who.name == "other"
+    assert ann.asks("/who") == ["> here: ann (owner)"]
+
+
+def test_a_lockdown_lets_those_back_who_were_in(town, bob):
+    """It is against those who come while it holds, and who comes back by a key was here."""
+    town.registers("root").types("/lockdown")
+    bob.drops()
+    assert comes(town, "bobs").reads()[0] == "> welcome back, bob. you are in tea"
+    stranger = comes(town, "cyds")
+    stranger.drops()
+    again = comes(town, "cyds")
+    again.reads()
+    assert "only who has an account may come in now" in again.asks("/join tea")[0]
 
 
 def test_who_was_banned_does_not_come_back(town, bob):

@@ -27,6 +27,45 @@ def root(town: Town) -> Guest:
     return town.registers("root")
 
 
+# Invitations
+
+
+def invited_guest(town, ann):
+    """Give a guest who is in a locked room by an invitation."""
+    town.registers("gus").types("/quit")
+    guest = town.arrives("/nick foo", address="203.0.113.7")
+    ann.types("/lock", "/invite foo")
+    guest.types("/join tea")
+    guest.reads()
+    return guest
+
+
+@pytest.mark.parametrize("act", ["/kick gus", "/ban gus spam"])
+def test_an_invited_guest_is_put_out_by_the_account(town, ann, act):
+    """It is taken back from the person as well, who would be a guest again by logging out."""
+    guest = invited_guest(town, ann)
+    guest.types(f"/login gus {PASSWORD}")
+    ann.types(act)
+    guest.types("/logout")
+    assert guest.asks("/join tea") == ["err: tea is locked: only who is invited may enter"]
+
+
+def test_an_invited_guest_is_banned_for_a_while(town, ann):
+    """After that nobody has invited them, as nobody has an account that was banned."""
+    guest = invited_guest(town, ann)
+    ann.types("/ban foo 10s")
+    town.clock.advance(11)
+    assert guest.asks("/join tea") == ["err: tea is locked: only who is invited may enter"]
+
+
+def test_a_mute_takes_back_no_invitation_of_a_guest(town, ann):
+    """They are in the room, and stay."""
+    guest = invited_guest(town, ann)
+    ann.types("/mute foo 10s", "/unmute foo")
+    guest.types("/leave")
+    assert "welcome" in guest.asks("/join tea")[0]
+
+
 # What is over
 
 

@@ -215,6 +215,20 @@ def test_a_record_holds_all_that_is_the_sessions_own(clock):
     assert ann.reads() == ["> bob joined the room"]
 
 
+def test_what_a_program_knows_moves_along():
+    """The next room begins after that, in whichever process."""
+    town = Town()
+    bob = town.enters("bob")
+    bob.types("one", "two")
+    room = bob.session.room.id
+    first, _ = town.settles(bob.session.rooms.store.history(room, 9))
+    program = town.arrives(after=first.id)
+    program.moves_to_another_process()
+    program.types("/join tea")
+    shown = [line for line in program.reads() if "bob: " in line]
+    assert [line.partition("] ")[2] for line in shown] == ["bob: two"]
+
+
 def test_a_record_of_another_version_is_refused():
     """What cannot be understood is not guessed at."""
     ann = Town().enters("ann")

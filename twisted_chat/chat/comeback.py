@@ -21,7 +21,7 @@ async def log_in(session: "Session", account: Account) -> None:
     begin = await be_logged_in(session, account)
     await welcome_back(session, begin, _greeting(session))
     greet_operator(session)
-    await _show_letters(session)
+    await show_letters(session)
 
 
 async def be_logged_in(session: "Session", account: Account) -> int:
@@ -45,7 +45,7 @@ def greet_operator(session: "Session") -> None:
         session.show(Notice("you are an operator of the server. /help tells what you can do"))
 
 
-async def _show_letters(session: "Session") -> None:
+async def show_letters(session: "Session") -> None:
     """Show what was told to someone while they were not here."""
     store = session.rooms.store
     letters = await store.letters(session.account)

@@ -73,6 +73,7 @@ class Logins:
         account = event.who.account or ""
         if event.for_good:
             self._rooms.order.abandon(account, event.time)
+            self._rooms.private.abandon(account)
         person = self._people.get(account)
         if person is None:
             return
@@ -118,6 +119,7 @@ class Logins:
         earlier.connection = newcomer.connection
         gone = rooms.places.back(earlier)
         rooms.places.note(earlier)
+        rooms.order.moved(earlier, event)
         if session:
             session.become(earlier, gone)
             rooms.sessions[earlier.who.person] = session

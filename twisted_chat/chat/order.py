@@ -66,6 +66,15 @@ class Order:
     def became(self, person: Person, event: Event) -> None:
         """See what holds for someone who has logged in or out."""
         self.arrived(person, event.time)
+        self._heed_bans(person, event)
+
+    def moved(self, person: Person, event: Event) -> None:
+        """See what holds for someone who goes on from another address: no lockdown, if none did."""
+        bans = self.everywhere.charter.pardoned("ban", EVERYONE)
+        person.barred = person.barred or bans.against(person, "ban", event.time)
+        self._heed_bans(person, event)
+
+    def _heed_bans(self, person: Person, event: Event) -> None:
         room = person.room
         if room is None or self._rights.rank(person.who.account, room) is not Rank.MEMBER:
             return
@@ -101,8 +110,9 @@ class Order:
         if room is None or person is None or person.room is not room:
             return
         self._announce(room, act)
-        if room.charter.locked:
-            self._lay_down(room, room.charter.uninvited(act.whom.identity))
+        charter = room.charter.uninvited(person.who.person).uninvited(person.who.account or "")
+        if charter != room.charter:
+            self._lay_down(room, charter)
         self._put_out(person, act, f"you were kicked out of {room.name.text}{_why(act)}")
 
     def _sanctioned(self, act: Sanctioned) -> None:
@@ -111,6 +121,8 @@ class Order:
             return
         self._announce(room, act)
         charter = self._without(self._lasting(room, act), sanction.subject)
+        if sanction.kind == "ban":
+            charter = self._without_invited(charter, sanction)
         self._lay_down(room, charter.sanctioned(sanction))
         more = details(sanction, act.time)
         for person in self._meant(sanction, room):
@@ -120,6 +132,14 @@ class Order:
                 self._tell(person, f"you are muted in {room.name.text}{more}")
             else:
                 self._put_out(person, act, f"you are banned from {room.name.text}{more}")
+
+    def _without_invited(self, charter: Charter, sanction: Sanction) -> Charter:
+        """Take back the invitations of guests, or who were guests then, whom a sanction hits."""
+        people = self._rooms.people
+        for one in charter.invited:
+            if one in people and sanction.is_meant(people[one]):
+                charter = charter.uninvited(one)
+        return charter
 
     def _meant(self, sanction: Sanction, room: Room) -> list[Person]:
         """Find whom a sanction hits of those who are here, and no operators."""

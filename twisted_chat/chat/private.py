@@ -36,6 +36,12 @@ class PrivateLines:
         if to.away is not None:
             rooms.show(event.who.person, Notice(_away_words(to)))
 
+    def abandon(self, account: str) -> None:
+        """Have nobody answer an account that is gone: another one may have its name."""
+        for session in self._rooms.sessions.values():
+            if session.reply_to and session.reply_to.account == account:
+                session.reply_to = session.reply_to._replace(account=None)
+
     def _keep_letter(self, event: Told) -> None:
         rooms, sender, to = self._rooms, event.who.person, event.to
         if to.account is None:

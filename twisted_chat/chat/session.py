@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat.charter import Rank
-from twisted_chat.chat.comeback import welcome_back
+from twisted_chat.chat.comeback import show_letters, welcome_back
 from twisted_chat.chat.commands import LOGIN_USAGE
 from twisted_chat.chat.events import (
     NOWHERE,
+    ChatError,
     Ending,
     Line,
     Notice,
@@ -160,8 +161,14 @@ class Session(Intake):
     async def _welcome_back(self, begin: int) -> None:
         room = self.person.room
         where = f". you are in {room.name.text}" if room else ""
-        await welcome_back(self, begin, f"welcome back, {self.who.name}{where}")
-        self._ready()
+        try:
+            await welcome_back(self, begin, f"welcome back, {self.who.name}{where}")
+            if self.who.account:
+                await show_letters(self)
+        except ChatError as refused:
+            self.show(Refusal(str(refused)))
+        finally:
+            self._ready()
 
     def _ready(self) -> None:
         self._busy = False
@@ -309,6 +316,7 @@ class Session(Intake):
             "settings": self.settings(),
             "asked": list(self.asked),
             "allowance": self._bucket and self._bucket.tokens,
+            "after": self.after,
         }
 
     @classmethod
@@ -330,6 +338,7 @@ class Session(Intake):
         session.person.client = client
         session.set_up(record["settings"])
         session.asked = tuple(record["asked"])
+        session.after = record.get("after")  # earlier ones have none
         if session._bucket and record["allowance"] is not None:
             session._bucket.tokens = record["allowance"]
         rooms.sessions[session.id] = session

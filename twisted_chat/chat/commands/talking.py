@@ -48,23 +48,13 @@ def me(session: "Session", text: str) -> None:
 )
 async def tell(session: "Session", name: str, text: str) -> None:
     person = session.rooms.naming.find(name)
-    to = person.who if person else await _absent(session, name)
-    if person is None or person.gone:
-        await _refuse_too_many_letters(session, to)
-    _tell(session, to, text)
-
-
-async def _absent(session: "Session", name: str) -> Who:
-    """Find someone with an account who is not here."""
-    account = await session.rooms.accounts.find(name)
-    if account is None:
+    account = None if person else await session.rooms.accounts.find(name)
+    if account:
+        await _tell(session, Who("", account.id, account.name), text)
+    elif person:
+        await _tell(session, person.who, text)
+    else:
         raise ChatError(f"there is nobody called {name}")
-    return Who("", account.id, account.name)
-
-
-async def _refuse_too_many_letters(session: "Session", to: Who) -> None:
-    if len(await session.rooms.store.letters(to.identity)) >= LETTERS:
-        raise ChatError(f"{LETTERS} lines wait for {to.name} already")
 
 
 @command(
@@ -74,17 +64,28 @@ async def _refuse_too_many_letters(session: "Session", to: Who) -> None:
     help="answer whoever last told you something",
     needs=("text",),
 )
-def reply(session: "Session", text: str) -> None:
+async def reply(session: "Session", text: str) -> None:
     if session.reply_to is None:
         raise ChatError("nobody has told you anything yet. usage: /tell NAME TEXT")
     to = session.reply_to
     person = session.rooms.private.addressee(to)
-    if person is None and to.account is None:
+    if person:
+        await _tell(session, person.who, text)
+    elif to.account and await session.rooms.accounts.find(to.account[1:]):
+        await _tell(session, to, text)
+    else:
         raise ChatError(f"{to.name} has gone")
-    _tell(session, person.who if person else to, text)
 
 
-def _tell(session: "Session", to: Who, text: str) -> None:
+async def _tell(session: "Session", to: Who, text: str) -> None:
     if to.identity in session.ignored:
         raise ChatError(f"you ignore {to.name}. usage: /unignore NAME")
+    person = session.rooms.private.addressee(to)
+    if person is None or person.gone:
+        await _refuse_too_many_letters(session, to)
     session.rooms.backplane.publish(Told(session.who, to, text))
+
+
+async def _refuse_too_many_letters(session: "Session", to: Who) -> None:
+    if len(await session.rooms.store.letters(to.identity)) >= LETTERS:
+        raise ChatError(f"{LETTERS} lines wait for {to.name} already")
