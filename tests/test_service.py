@@ -5,17 +5,20 @@ import os
 import pytest
 import pytest_twisted
 from caller import Caller, connect
-from twisted.application.service import Application, IService
+from real import need_module
+from twisted.application.service import Application, IService, MultiService
 from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
 from twisted_chat.service import ChatService
+from twisted_chat.state.sqlite import SQLiteStore
 from twisted_chat.testing import RecordingClient
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -292,6 +295,42 @@ def test_a_stop_leaves_nothing_in_the_reactor():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("asked", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_stop_leaves_no_browser_waiting(asked):
+    """Connections of browsers and monitors end as well, whatever they have asked for."""
+    need_module("autobahn")
+    need_module("prometheus_client")
+    memory = MemoryReactorClock()
+    service = ChatService(memory, web=["tcp:1"], metrics=["tcp:2"])
+    service.startService()
+    lines = [visit(memory, number) for number in (0, 1)]
+    for protocol, _ in lines:
+        protocol.dataReceived(asked)
+    assert service.stopService().called
+    for protocol, wire in lines:
+        assert wire.disconnecting
+        protocol.connectionLost(Failure(ConnectionDone()))
+    assert memory.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("asked", [b"HEAD /healthz?I-said-this HTTP/1.1\r\nHost: x\r\n\r\n", b""])
+def test_what_is_asked_over_http_is_not_logged(log_lines, asked):
+    """A stranger could fill the disk with it; nor is that a connection was silent for too long."""
+    need_module("autobahn")
+    need_module("prometheus_client")
+    memory = MemoryReactorClock()
+    service = ChatService(memory, web=["tcp:1"], metrics=["tcp:2"])
+    service.startService()
+    for number in (0, 1):
+        protocol, wire = visit(memory, number)
+        protocol.dataReceived(asked)
+        assert bool(asked) is (b"200 OK" in wire.value())
+        memory.pump([1] * 40)
+        assert wire.disconnecting
+        protocol.connectionLost(Failure(ConnectionDone()))
+    assert [line for line in log_lines if "listening" not in line] == []
+
+
 def test_with_nobody_there_a_stop_is_at_once():
     """A stop waits for nothing when there is nothing to wait for; a second one neither."""
     memory = MemoryReactorClock()
@@ -314,6 +353,18 @@ def test_who_asks_twice_for_a_stop_is_told_twice():
     assert wire.value().count(FAREWELL.encode()) == 1
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_second_stop_does_not_wait_for_the_disk_again(tmp_path, log_lines):
+    """Its store is closed already; an application stops what is in it once more."""
+    office = MultiService()
+    chat = ChatService(reactor, [LOOPBACK], store=SQLiteStore(reactor, tmp_path / "state"))
+    chat.setServiceParent(office)
+    office.startService()
+    await chat.stopService()
+    await office.stopService()
+    assert not [line for line in log_lines if "does not answer" in line]
+
+
 def test_clients_in_the_process_are_told_as_well():
     """A bot gets the farewell and is closed like everybody."""
     memory = MemoryReactorClock()
@@ -324,6 +375,34 @@ def test_clients_in_the_process_are_told_as_well():
     service.stopService()
     assert bot.lines()[-1] == FAREWELL
     assert bot.closed
+
+
+def test_who_comes_to_a_chat_that_was_stopped():
+    """They are told and let go, as at the stop, by whichever way they come, and nothing is kept."""
+    memory = MemoryReactorClock()
+    service = ChatService(memory, ["tcp:1"])
+    service.startService()
+    visit(memory)
+    stopped = service.stopService()
+    for is_over in (False, True):
+        if is_over:
+            memory.advance(service.rooms.limits.drain)
+            for protocol in [*service.factory.protocols]:
+                protocol.connectionLost()
+        assert stopped.called is is_over
+        protocol, wire = visit(memory)
+        assert wire.value().decode().splitlines() == [FAREWELL]
+        assert wire.disconnecting
+        protocol.dataReceived(b"/join tea\r\nhello\r\n")
+        protocol.connectionLost()
+        bot = RecordingClient()
+        session = service.rooms.connect(bot)
+        session.receive("/join tea")
+        session.lose()
+        assert bot.lines() == [FAREWELL]
+        assert bot.closed
+    assert service.rooms.people == service.rooms.sessions == service.rooms.rooms == {}
+    assert (memory.getDelayedCalls(), memory.getReaders()) == ([], [])
 
 
 @pytest.mark.parametrize("start", ["startService", "privilegedStartService"])

@@ -28,6 +28,7 @@ from twisted_chat.node import Node
 from twisted_chat.wire.turn import end_of_turn
 
 if TYPE_CHECKING:
+    from twisted_chat.doors.http import QuietSite
     from twisted_chat.doors.sshserver import SshFactory
 
 TICK_SECONDS = 1.0
@@ -96,7 +97,8 @@ class ChatService(MultiService):
         super().__init__()
         self._reactor = reactor
         self._turn = end_of_turn(reactor)
-        self._stopped = self._is_released = False
+        self._is_released = False
+        self._stopping: Deferred[None] | None = None
         self._estate: Estate | None = None
         self._node = node
         self.restarts = 0
@@ -125,10 +127,13 @@ class ChatService(MultiService):
             ("port", self.factory, ports),
             ("json", Door(self.factory, JsonProtocol), json),
         ]
+        self._sites: list[QuietSite] = []
         if web := list(web):
             from twisted_chat.doors.web import Web  # noqa: PLC0415  # it is an extra
 
-            doors.append(("web", Web(self.factory, web_origins), web))
+            page = Web(self.factory, web_origins)
+            self._sites.append(page)
+            doors.append(("web", page, web))
         self.ssh: SshFactory | None = None
         if ssh := list(ssh):
             from twisted_chat.doors import sshserver  # noqa: PLC0415  # likewise
@@ -153,6 +158,7 @@ class ChatService(MultiService):
 
         Pulse(self._reactor, self.reactor_delay).setServiceParent(self)
         monitor: Any = Monitor(self, self._reactor)
+        self._sites.append(monitor)
         return [Listener(self._reactor, one, monitor, door="metrics") for one in ports]
 
     @property
@@ -318,7 +324,7 @@ class ChatService(MultiService):
         )
 
     def _refuse_restart(self) -> None:
-        if self._stopped:
+        if self._stopping:
             raise RuntimeError("a chat that was stopped stays stopped. make a new one")
 
     async def _stop(self) -> None:
@@ -334,15 +340,20 @@ class ChatService(MultiService):
             self.ssh.abort()
         await (self._node.stop() if self._node else self.rooms.store.close())
         await _stopped(self._monitors)
+        for site in self._sites:
+            site.abort()
         self._turn.close()
 
     def stopService(self) -> "Deferred[None]":
         self.running = 0
-        self._stopped = True
-        for calling in (self._ticking, self._watching):
-            if calling.running:
-                calling.stop()
-        return Deferred.fromCoroutine(self._stop())
+        if self._stopping is None:
+            for calling in (self._ticking, self._watching):
+                if calling.running:
+                    calling.stop()
+            self._stopping = Deferred.fromCoroutine(self._stop())
+        stopped: Deferred[None] = Deferred()
+        self._stopping.chainDeferred(stopped)
+        return stopped
 
 
 def _stopped(services: Iterable[IService]) -> "Deferred[list[Any]]":

@@ -106,6 +106,8 @@ class Rooms:
         self.reunion = Reunion(self)
         self.arrivals = 0
         """How many have come to this incarnation."""
+        self._farewell = ""
+        """What all are told who come when it is over; empty before."""
         self.refusals: Counter[Reason] = Counter()
         """How many lines were refused here, by why."""
         self.forget_all()
@@ -251,6 +253,9 @@ class Rooms:
         :param introduction: who they are, if the door knows it already.
         """
         session = Session(self.new_id(), client, self, wake, origin)
+        if self._farewell:
+            session.turn_away(self._farewell)
+            return session
         session.after, session.introduction = after, introduction
         self.sessions[session.id] = session
         self.backplane.publish(Arrived(Who(session.id, None, ""), origin))
@@ -262,7 +267,11 @@ class Rooms:
         return f"{self.incarnation}.{self.arrivals}"
 
     def close(self, farewell: str) -> None:
-        """Send everybody on this node away, without a word to them about each other."""
+        """Send everybody on this node away, without a word to them about each other.
+
+        Whoever comes from now on is sent away, too.
+        """
+        self._farewell = farewell
         sessions = list(self.sessions.values())
         for session in sessions:
             session.dismiss(farewell)

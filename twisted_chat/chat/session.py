@@ -232,6 +232,12 @@ class Session(Intake):
         self.person.client = None
         self.client.close(farewell, Ending.OVER)
 
+    def turn_away(self, farewell: str) -> None:
+        """Send away someone whom the chat does not know, and will not."""
+        self.ended = True
+        self.client.send(self.client.format.render(Notice(farewell)))
+        self.client.close(farewell, Ending.OVER)
+
     def give_way(self, farewell: str) -> dict[str, Any]:
         """End, but leave the person here: another connection goes on as them.
 

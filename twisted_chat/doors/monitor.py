@@ -8,12 +8,11 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
-from twisted_chat.doors.bodiless import Bodiless
 from twisted_chat.doors.deadlines import Deadlines
+from twisted_chat.doors.http import Bodiless, QuietChannel, QuietSite
 from twisted_chat.doors.metrics import Observed, registry
 from twisted_chat.histogram import Histogram
 
@@ -45,11 +44,10 @@ class Page(Resource):
         return content
 
 
-class Channel(HTTPChannel):
+class Channel(QuietChannel):
     """One connection, for one request."""
 
     factory: "Monitor"
-    transport: Any
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -59,23 +57,18 @@ class Channel(HTTPChannel):
         super().connectionLost(reason)
         self.factory.open.done(self)
 
-    def abort(self) -> None:
-        """End it now."""
-        self.transport.abortConnection()
-
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Tell that there will be no other request."""
         request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return False
 
 
-class Monitor(Site):
+class Monitor(QuietSite):
     """Serves ``/metrics``, ``/healthz`` and ``/readyz``."""
 
-    noisy = False
+    protocol = Channel
 
     def __init__(self, chat: Observed, reactor: Any) -> None:
-        self.protocol: Any = Channel
         self._chat = chat
         self._registry = registry(chat)
         root = Resource()
@@ -83,14 +76,10 @@ class Monitor(Site):
         root.putChild(b"healthz", Page(WORDS_TYPE, lambda: (200, b"ok\n")))
         root.putChild(b"readyz", Page(WORDS_TYPE, self._readiness))
         super().__init__(root, requestFactory=Bodiless, reactor=reactor, timeout=REQUEST_SECONDS)
-        self.displayTracebacks = False
         self.open = Deadlines(reactor, REQUEST_SECONDS, Channel.abort)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         return super().buildProtocol(addr) if len(self.open) < CONNECTIONS else None
-
-    def log(self, request: Any) -> None:
-        """Log no request: there is one every few seconds."""
 
     def _metrics(self) -> tuple[int, bytes]:
         return 200, generate_latest(self._registry)

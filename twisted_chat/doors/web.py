@@ -9,9 +9,9 @@ from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.interfaces import IAddress
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
-from twisted_chat.doors.bodiless import Bodiless
+from twisted_chat.doors.http import Bodiless, QuietSite
 from twisted_chat.doors.tcp import ChatFactory
 from twisted_chat.doors.weborigin import origin_of
 from twisted_chat.doors.websocket import SocketFactory
@@ -113,7 +113,7 @@ class Page(Resource):
         return notFound()  # that of the base is deprecated
 
 
-class Web(Site):
+class Web(QuietSite):
     """Serves the page."""
 
     def __init__(self, chat: ChatFactory, origins: Iterable[str] = ()) -> None:
@@ -124,12 +124,8 @@ class Web(Site):
         root = Page(chat, origins)
         root.putChild(b"healthz", File(b"ok\n", "text/plain; charset=utf-8"))
         super().__init__(root, reactor=chat.clock, timeout=REQUEST_SECONDS)
-        self.displayTracebacks = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         channel: Any = super().buildProtocol(addr)
         channel.requestFactory = partial(PageRequest, address=addr)
         return channel
-
-    def log(self, request: Any) -> None:
-        """Log no request: whoever is there is logged as everybody is."""
