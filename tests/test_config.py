@@ -556,6 +556,16 @@ def test_something_is_wrong(capfd, argument, words):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["motd", "redis-file", "ssh-host-key", "config"])
+def test_nobody_waits_for_a_pipe(capfd, tmp_path, option):
+    """To open one may take for ever, and everybody in the chat would wait at a SIGHUP."""
+    os.mkfifo(tmp_path / "pipe")
+    code, out, err = check(capfd, f"--{option}={tmp_path}/pipe", "--ssh=0")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"tcpchat: --{option} {tmp_path}/pipe: ")
+    assert err.count("\n") == 1
+
+
 def test_files_are_looked_for_where_twistd_would_be(capfd, tmp_path):
     """The file that is kept by default is in the run directory; which must be there."""
     (tmp_path / tap.STATE).write_text("not ours")

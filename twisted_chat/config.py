@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from twisted.python import usage
 
 from twisted_chat.chat.sanitize import sanitize
-from twisted_chat.values import WrongValue, nearest, refuse
+from twisted_chat.values import WrongValue, nearest, refuse, regular
 
 WIDTH = 100
 """Characters in a line of help."""
@@ -30,9 +30,7 @@ class File:
         """
         self.path = path
         try:
-            if not path.is_file():  # to open a pipe may take for ever
-                raise FileNotFoundError("there is no such file")
-            self._text = path.read_text("utf-8")
+            self._text = regular(path).read_text("utf-8")
             self.values: dict[str, Any] = tomllib.loads(self._text)
         except (OSError, ValueError, RecursionError) as error:
             why = sanitize(getattr(error, "strerror", None) or str(error))

@@ -89,6 +89,16 @@ def operator(text: str) -> str:
         refuse("operator", text, "takes a name that people may have")
 
 
+def regular(path: Path) -> Path:
+    """Give a path that is one of a file: to open a pipe may take for ever.
+
+    :raises FileNotFoundError: it is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    return path
+
+
 def with_its_file(description: str, directory: Path) -> str:
     """Have a checker find its file wherever the process is by then.
 
@@ -98,9 +108,7 @@ def with_its_file(description: str, directory: Path) -> str:
     if kind != "file" or not name.strip():
         return description
     file = directory / name
-    if not file.is_file():  # to open a pipe may take for ever
-        raise FileNotFoundError
-    file.open("rb").close()
+    regular(file).open("rb").close()
     return f"file:{file}"
 
 
@@ -142,7 +150,7 @@ def flood(text: str) -> tuple[float, int] | None:
 
 def secret(name: str) -> str:
     """Read what is in a file, and in nothing else."""
-    return Path(name).read_text("utf-8").strip()
+    return regular(Path(name)).read_text("utf-8").strip()
 
 
 def node(name: str) -> str:
@@ -157,4 +165,4 @@ def node(name: str) -> str:
 
 def motd(path: Path) -> list[str]:
     """Read the lines of the message of the day, safe for terminals."""
-    return [sanitize(line.rstrip()) for line in path.read_text("utf-8").splitlines()]
+    return [sanitize(line.rstrip()) for line in regular(path).read_text("utf-8").splitlines()]

@@ -38,6 +38,8 @@ def check(path: Path) -> None:
 
 
 def _read(path: Path) -> Key:
+    if not path.is_file():  # to open a pipe may take for ever
+        raise ValueError("it is no file")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_mode & 0o077:
             raise ValueError(f"others may read it. chmod 600 {path}")
