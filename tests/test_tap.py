@@ -623,6 +623,10 @@ def fails_to_start(capfd, error, *arguments, parent=None):
             "--port /run/chat: Cannot acquire lock. takes one that is free",
         ),
         (
+            CannotListenError(None, b"/run/chat", OSError(98, "Address already in use")),
+            "--port /run/chat: Address already in use. takes one that is free",
+        ),
+        (
             CannotListenError("", 80, PermissionError(13, "Permission denied")),
             "--port 80: Permission denied. takes one that the user of the chat may have",
         ),
@@ -685,6 +689,7 @@ def test_a_pid_file_that_is_not_there_is_no_trouble(capfd, logged_failures, pare
             "Cannot assign requested address. takes an address of this machine",
         ),
         ("unix:/missing/chat", f"No such file or directory: /missing/. {PORT}"),
+        ("unix:/etc/passwd", f"there is something else: /etc/passwd. {PORT}"),
         ("unix:/dev/null/chat", f"Not a directory: /dev/null/. {PORT}"),
     ],
 )
@@ -697,6 +702,13 @@ def test_a_check_finds_an_interface_that_is_none(capfd):
     """What the system calls that depends on the system."""
     line = refusal(capfd, "-p", "tcp:0:interface=nonsense.invalid", "--check")
     assert line.endswith(". takes an address of this machine")
+
+
+@pytest.mark.parametrize("option", ["port", "json"])
+def test_a_check_finds_a_port_that_is_asked_for_twice(capfd, option):
+    """Two listeners cannot have the same, unless it is any that is free."""
+    line = refusal(capfd, "--port=4711", f"--{option}=4711", "--port=0", "--port=0", "--check")
+    assert line == f"tcpchat: --{option} tcp:4711: it is asked for twice. takes one that is free"
 
 
 def test_a_check_does_not_mind_a_port_that_is_taken(capfd):

@@ -1,9 +1,10 @@
 """What would fail at the start: found beforehand, and the words for it either way."""
 
 import os
-from errno import EADDRINUSE, EADDRNOTAVAIL
+from errno import EADDRINUSE, EADDRNOTAVAIL, EEXIST
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, gaierror, socket
+from stat import S_ISSOCK
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -25,29 +26,12 @@ PORTS = f"takes 0 to 65535, or {ENDPOINT}"
 KEY_FILE = "a file with an ed25519 key, which only the user of the chat may read"
 
 
-def check_port(reactor: Any, option: str, description: str) -> None:
-    """Check whether the chat could listen there, without doing so.
-
-    :raises WrongValue: it could not.
-    """
-    failures: list[Failure] = []
-    try:
-        endpoint = serverFromString(_Dry(reactor), description)
-        if description.startswith(SYSTEMS_OWN):
-            endpoint.listen(Factory()).addErrback(failures.append)
-        if failures:
-            failures[0].raiseException()
-    except CannotListenError as error:
-        refuse(option, description, sanitize(_why_not(error)))
-    except Exception as error:  # each kind of endpoint fails in its own way
-        refuse(option, description, sanitize(f"{reason(error)}. {PORTS}"))
-
-
-class _Dry:
-    """A reactor that looks whether it could listen.  The chat itself may do so already."""
+class Dry:
+    """A reactor that looks whether the chat could listen.  It may do so already."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._taken: set[tuple[str, int]] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -60,11 +44,34 @@ class _Dry:
             except OSError as error:
                 if error.errno != EADDRINUSE:
                     raise CannotListenError(interface, port, error) from None
+        if port and (interface, port) in self._taken:
+            raise CannotListenError(interface, port, "it is asked for twice")
+        self._taken.add((interface, port))
 
     listenSSL = listenTCP
 
     def listenUNIX(self, address: str, _factory: Factory, **_how: Any) -> None:
         os.stat(os.path.join(os.path.dirname(address) or ".", ""))
+        if os.path.exists(address) and not S_ISSOCK(os.stat(address).st_mode):
+            raise FileExistsError(EEXIST, "there is something else", address)
+
+
+def check_port(dry: Dry, option: str, description: str) -> None:
+    """Check whether the chat could listen there, without doing so.
+
+    :raises WrongValue: it could not.
+    """
+    failures: list[Failure] = []
+    try:
+        endpoint = serverFromString(dry, description)
+        if description.startswith(SYSTEMS_OWN):
+            endpoint.listen(Factory()).addErrback(failures.append)
+        if failures:
+            failures[0].raiseException()
+    except CannotListenError as error:
+        refuse(option, description, sanitize(_why_not(error)))
+    except Exception as error:  # each kind of endpoint fails in its own way
+        refuse(option, description, sanitize(f"{reason(error)}. {PORTS}"))
 
 
 def check_state(state: str) -> None:
@@ -98,7 +105,9 @@ def wrong_port(option: str, error: Exception) -> str:
     """Tell why nobody can listen there."""
     if not isinstance(error, CannotListenError):
         return sanitize(f"--{option} {error}. {PORTS}")
-    at = f"{error.interface}:{error.port}" if error.interface else error.port
+    at = os.fsdecode(error.port) if isinstance(error.port, bytes) else error.port  # a unix socket
+    if error.interface:
+        at = f"{error.interface}:{at}"
     return sanitize(f"--{option} {at}: {_why_not(error)}")
 
 

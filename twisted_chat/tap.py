@@ -97,10 +97,11 @@ class Options(Settings):
         from twisted.internet import reactor  # noqa: PLC0415
 
         with _in_run_directory(self.parent["rundir"] if self.parent else "."):
+            dry = preflight.Dry(reactor)
             for option in DOORS:
                 for port in self[option]:
                     with self.noting_mistakes():
-                        preflight.check_port(reactor, option, port)
+                        preflight.check_port(dry, option, port)
             if self.redis is None:
                 with self.noting_mistakes():
                     preflight.check_state(self["state"] or STATE)
