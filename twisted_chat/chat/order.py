@@ -69,7 +69,10 @@ class Order:
         self._heed_bans(person, event)
 
     def moved(self, person: Person, event: Event) -> None:
-        """See what holds for someone who goes on from another address: no lockdown, if none did."""
+        """See what holds for someone who goes on from another address.
+
+        A lockdown is against newcomers: it holds for whom it held before.
+        """
         bans = self.everywhere.charter.pardoned("ban", EVERYONE)
         person.barred = person.barred or bans.against(person, "ban", event.time)
         self._heed_bans(person, event)

@@ -47,14 +47,13 @@ def me(session: "Session", text: str) -> None:
     needs=("name", "text"),
 )
 async def tell(session: "Session", name: str, text: str) -> None:
-    person = session.rooms.naming.find(name)
-    account = None if person else await session.rooms.accounts.find(name)
-    if account:
-        await _tell(session, Who("", account.id, account.name), text)
-    elif person:
-        await _tell(session, person.who, text)
+    if person := session.rooms.naming.find(name):
+        to = person.who
+    elif account := await session.rooms.accounts.find(name):
+        to = Who("", account.id, account.name)
     else:
         raise ChatError(f"there is nobody called {name}")
+    await _tell(session, to, text)
 
 
 @command(
@@ -68,13 +67,11 @@ async def reply(session: "Session", text: str) -> None:
     if session.reply_to is None:
         raise ChatError("nobody has told you anything yet. usage: /tell NAME TEXT")
     to = session.reply_to
-    person = session.rooms.private.addressee(to)
-    if person:
-        await _tell(session, person.who, text)
-    elif to.account and await session.rooms.accounts.find(to.account[1:]):
-        await _tell(session, to, text)
-    else:
+    if person := session.rooms.private.addressee(to):
+        to = person.who
+    elif not to.account or not await session.rooms.accounts.find(to.account[1:]):
         raise ChatError(f"{to.name} has gone")
+    await _tell(session, to, text)
 
 
 async def _tell(session: "Session", to: Who, text: str) -> None:
