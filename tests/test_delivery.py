@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_chat.chat import names
-from twisted_chat.chat.events import Joined, Left, Notice, Said, Told, Who
+from twisted_chat.chat.answers import Notice
+from twisted_chat.chat.events import Joined, Left, Said, Told, Who
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.room import Room
 from twisted_chat.wire.delivery import Delivery

@@ -10,7 +10,8 @@ from test_readme import literals, page
 from test_tcp import House, Peer
 from test_text import ACTS, ANN, ANSWERS, BOB, EVENTS
 
-from twisted_chat.chat.events import Audit, Deed, Done, Joined, Replay, Said, Told, Who, You
+from twisted_chat.chat.answers import Audit, Done, Replay, You
+from twisted_chat.chat.events import Deed, Joined, Said, Told, Who
 from twisted_chat.doors.json import JsonProtocol
 from twisted_chat.doors.moving import Move, to_record
 from twisted_chat.doors.tcp import Door

@@ -23,26 +23,20 @@ from twisted_chat.chat.acts import (
     Sanctioned,
     Slowed,
 )
+from twisted_chat.chat.answers import Audit, Listing, Notice, Refusal, Replay, Sent, You
 from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
 from twisted_chat.chat.commands import COMMANDS
 from twisted_chat.chat.events import (
-    Audit,
     ChatError,
     Emoted,
     Joined,
     Left,
-    Listing,
-    Notice,
-    Refusal,
     Renamed,
-    Replay,
     Reported,
     Said,
-    Sent,
     Told,
     TopicSet,
     Who,
-    You,
 )
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.wire.text import PLAIN, Text

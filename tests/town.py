@@ -18,7 +18,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from wcwidth import wcwidth
 
 from twisted_chat.chat import record, snapshot
-from twisted_chat.chat.events import Ending, Event, Origin, Refusal
+from twisted_chat.chat.answers import Refusal
+from twisted_chat.chat.events import Ending, Event, Origin
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.sanitize import REPLACEMENT, sanitize

@@ -35,9 +35,10 @@ Commands decide, events change: a command proposes an event to the backplane, wh
 and has `Rooms.apply` carry it out, on every node alike.
 """
 
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.commands import Command, command
-from twisted_chat.chat.events import ChatError, Ending, Notice
+from twisted_chat.chat.events import ChatError, Ending
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.plugins import ChatPlugin
 from twisted_chat.chat.sanitize import sanitize

@@ -11,8 +11,9 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted_chat.chat.account import Account, AccountRecord
+    from twisted_chat.chat.answers import Shown
     from twisted_chat.chat.commands import Command
-    from twisted_chat.chat.events import Deed, Ending, Event, Line, Shown, Told
+    from twisted_chat.chat.events import Deed, Ending, Event, Line, Told
     from twisted_chat.chat.kept import Kept, KeptRoom
     from twisted_chat.chat.person import Person
     from twisted_chat.chat.place import Place

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
-from twisted_chat.chat.events import Notice
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.sanitize import sanitize
 from twisted_chat.service import ChatService

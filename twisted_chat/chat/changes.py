@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted_chat.chat import names
+from twisted_chat.chat.answers import Notice, Refusal
 from twisted_chat.chat.events import (
     Arrived,
     Elapsed,
@@ -13,9 +14,7 @@ from twisted_chat.chat.events import (
     Forgot,
     Joined,
     Left,
-    Notice,
     Quit,
-    Refusal,
     Renamed,
     Reported,
     Said,

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.account import Account
+from twisted_chat.chat.answers import Notice, Replay, Shown
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Line, LoggedIn, Notice, Replay, Shown
+from twisted_chat.chat.events import ChatError, Line, LoggedIn
 from twisted_chat.chat.limits import REPLAYED_AT_MOST
 from twisted_chat.chat.place import Gone
 

@@ -1,13 +1,12 @@
-"""What happens, and what is shown.
+"""What happens.
 
 An *event* happens to the chat: the backplane numbers it, `Rooms.apply` carries it out, and it
-may be shown to many.  An *answer* is shown to one person and happens to nobody.
+may be shown to many.
 
 The classes are slotted but not frozen: the backplane stamps ``id`` and ``time`` in place,
 which costs half of what making a frozen copy does.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
@@ -290,76 +289,3 @@ class Deed(NamedTuple):
     room: str
     """What the room was called; ``*`` for all of the server."""
     words: str
-
-
-@dataclass(slots=True)
-class Notice:
-    """Words of the server to one person."""
-
-    text: str
-
-
-@dataclass(slots=True)
-class Refusal:
-    """Why a line was not obeyed."""
-
-    text: str
-
-
-@dataclass(slots=True)
-class You:
-    """Who a person is by now, and where: for programs, as people are told in words."""
-
-    who: Who
-    room: int = 0
-    """The id of the room; 0 if they are in none."""
-    room_name: str = ""
-    topic: str = ""
-
-
-@dataclass(slots=True)
-class Done:
-    """A line has been obeyed, and answered: for programs, which have given it a tag."""
-
-    tag: str | int
-
-
-@dataclass(slots=True)
-class Listing:
-    """A list of names, cut to what a screen holds."""
-
-    title: str
-    names: list[str]
-    more: int = 0
-    """How many were left out."""
-    hint: str = ""
-    """How to see those."""
-    counts: list[int] = field(default_factory=list)
-    """How many there are of each, if that is of interest: for programs."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """A private line of one's own, on its way."""
-
-    told: Told
-
-
-@dataclass(slots=True)
-class Replay:
-    """Lines of the past, shown with their times."""
-
-    lines: Sequence[Line | Told]
-    has_gap: bool = False
-    """Whether there were more of them than are shown."""
-
-
-@dataclass(slots=True)
-class Audit:
-    """Acts of the past, shown with their times."""
-
-    deeds: Sequence[Deed]
-
-
-Answer: TypeAlias = Notice | Refusal | You | Done | Listing | Sent | Replay | Audit
-Shown: TypeAlias = Event | Answer

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat.answers import Notice, Refusal, Shown
 from twisted_chat.chat.commands import Command
-from twisted_chat.chat.events import ChatError, Notice, Reason, Refusal, Shown
+from twisted_chat.chat.events import ChatError, Reason
 from twisted_chat.chat.limits import BACKLOG, BACKLOG_PAUSE, PENDING_LINES, Bucket
 from twisted_chat.chat.sanitize import typed
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from twisted_chat.chat import names
 from twisted_chat.chat.account import Account
+from twisted_chat.chat.answers import Refusal
 from twisted_chat.chat.comeback import log_in
-from twisted_chat.chat.events import ChatError, Refusal, Renamed
+from twisted_chat.chat.events import ChatError, Renamed
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.account import account_id
-from twisted_chat.chat.events import ChatError, Event, LoggedIn, LoggedOut, Notice, Resumed
+from twisted_chat.chat.answers import Notice
+from twisted_chat.chat.events import ChatError, Event, LoggedIn, LoggedOut, Resumed
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person
 

@@ -16,8 +16,9 @@ from twisted_chat.chat.acts import (
     Sanctioned,
     Slowed,
 )
+from twisted_chat.chat.answers import Notice, Refusal, Shown
 from twisted_chat.chat.charter import EVERYONE, Charter, Rank, Sanction
-from twisted_chat.chat.events import Deed, Ending, Event, Notice, Refusal, Shown
+from twisted_chat.chat.events import Deed, Ending, Event
 from twisted_chat.chat.limits import ROOMS_OWNED
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.rights import details

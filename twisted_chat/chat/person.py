@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from twisted_chat.chat.answers import You
 from twisted_chat.chat.charter import Sanction
-from twisted_chat.chat.events import NOWHERE, Origin, Who, You
+from twisted_chat.chat.events import NOWHERE, Origin, Who
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.place import Gone
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from twisted_chat.chat.events import Notice, Refusal, Sent, Told, Who
+from twisted_chat.chat.answers import Notice, Refusal, Sent
+from twisted_chat.chat.events import Told, Who
 from twisted_chat.chat.person import Person
 
 if TYPE_CHECKING:

@@ -5,19 +5,8 @@ from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
 from twisted_chat.chat.account import account_id
-from twisted_chat.chat.events import (
-    ChatError,
-    Joined,
-    Left,
-    Lost,
-    Notice,
-    Reaped,
-    Replay,
-    Returned,
-    RoomEvent,
-    Shown,
-    Who,
-)
+from twisted_chat.chat.answers import Notice, Replay, Shown
+from twisted_chat.chat.events import ChatError, Joined, Left, Lost, Reaped, Returned, RoomEvent, Who
 from twisted_chat.chat.limits import REPLAYED_AT_MOST
 from twisted_chat.chat.names import Name
 from twisted_chat.chat.person import Person

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted_chat.chat import names
 from twisted_chat.chat.acts import Act
+from twisted_chat.chat.answers import Shown, You
 from twisted_chat.chat.changes import Changes
 from twisted_chat.chat.commands import COMMANDS, Command
 from twisted_chat.chat.events import (
@@ -29,11 +30,9 @@ from twisted_chat.chat.events import (
     Resumed,
     Returned,
     SetUp,
-    Shown,
     Told,
     TopicSet,
     Who,
-    You,
 )
 from twisted_chat.chat.ignoring import Ignoring
 from twisted_chat.chat.introduction import Introduction

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from twisted_chat.chat.answers import Notice, Refusal, Shown
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.comeback import show_letters, welcome_back
 from twisted_chat.chat.commands import LOGIN_USAGE
@@ -11,13 +12,10 @@ from twisted_chat.chat.events import (
     ChatError,
     Ending,
     Line,
-    Notice,
     Origin,
     Quit,
-    Refusal,
     Reported,
     SetUp,
-    Shown,
     Who,
 )
 from twisted_chat.chat.intake import Intake

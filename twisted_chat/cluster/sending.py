@@ -8,16 +8,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from twisted_chat.chat.events import (
-    Arrived,
-    ChatError,
-    Empowered,
-    Event,
-    Notice,
-    Reason,
-    Refusal,
-    Returned,
-)
+from twisted_chat.chat.answers import Notice, Refusal
+from twisted_chat.chat.events import Arrived, ChatError, Empowered, Event, Reason, Returned
 from twisted_chat.chat.rooms import Rooms
 from twisted_chat.chat.session import Session
 from twisted_chat.cluster.membership import POLL_SECONDS, Membership

@@ -1,6 +1,7 @@
 """The door for programs: JSON, an object to a line (``docs/protocol.rst``)."""
 
-from twisted_chat.chat.events import Done, Reason
+from twisted_chat.chat.answers import Done
+from twisted_chat.chat.events import Reason
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.protocol import ChatProtocol

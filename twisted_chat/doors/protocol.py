@@ -12,7 +12,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Ending, Notice, Origin, Reason, Refusal, Shown
+from twisted_chat.chat.answers import Notice, Refusal, Shown
+from twisted_chat.chat.events import Ending, Origin, Reason
 from twisted_chat.chat.limits import Limits
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.address import host, is_afar

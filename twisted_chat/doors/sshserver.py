@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Refusal
+from twisted_chat.chat.answers import Refusal
 from twisted_chat.chat.limits import CLOSING_SECONDS
 from twisted_chat.chat.sshkeys import fingerprint
 from twisted_chat.doors.deadlines import Deadlines

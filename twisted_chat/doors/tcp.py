@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_chat.assembly import assemble
-from twisted_chat.chat.events import Refusal
+from twisted_chat.chat.answers import Refusal
 from twisted_chat.chat.limits import (
     CLOSING_SECONDS,
     FIRST_LINE_SECONDS,

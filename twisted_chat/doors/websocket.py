@@ -10,7 +10,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides
 
-from twisted_chat.chat.events import Ending, Origin, Refusal
+from twisted_chat.chat.answers import Refusal
+from twisted_chat.chat.events import Ending, Origin
 from twisted_chat.chat.limits import Bucket
 from twisted_chat.chat.session import Session
 from twisted_chat.doors.json import JsonProtocol

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from zope.interface import implementer
 
-from twisted_chat.chat.events import Event, Shown
+from twisted_chat.chat.answers import Shown
+from twisted_chat.chat.events import Event
 from twisted_chat.chat.person import Person
 from twisted_chat.chat.room import Room
 from twisted_chat.interfaces import IClient, IDelivery, IFormat

@@ -14,28 +14,30 @@ from zope.interface import implementer
 
 from twisted_chat.chat import acts
 from twisted_chat.chat.acts import Act, Announced
-from twisted_chat.chat.events import (
+from twisted_chat.chat.answers import (
     Audit,
-    Deed,
     Done,
+    Listing,
+    Notice,
+    Refusal,
+    Replay,
+    Sent,
+    Shown,
+    You,
+)
+from twisted_chat.chat.events import (
+    Deed,
     Emoted,
     Event,
     Joined,
     Left,
     Line,
-    Listing,
-    Notice,
-    Refusal,
     Renamed,
-    Replay,
     Reported,
     Said,
-    Sent,
-    Shown,
     Told,
     TopicSet,
     Who,
-    You,
 )
 from twisted_chat.interfaces import IFormat
 from twisted_chat.wire.text import minute, zone_of

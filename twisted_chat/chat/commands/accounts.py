@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from twisted_chat.chat.account import Account
 from twisted_chat.chat.acts import PasswordGiven
 from twisted_chat.chat.addresses import place
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.comeback import be_logged_in, greet_operator, log_in
 from twisted_chat.chat.commands.command import LOGIN_USAGE, command
-from twisted_chat.chat.events import ChatError, LoggedOut, Notice
+from twisted_chat.chat.events import ChatError, LoggedOut
 from twisted_chat.chat.limits import PASSWORD_BYTES, PASSWORD_BYTES_LEAST
 
 if TYPE_CHECKING:

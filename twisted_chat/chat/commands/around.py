@@ -4,18 +4,10 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
+from twisted_chat.chat.answers import Listing, Notice, Replay, Shown
 from twisted_chat.chat.charter import Rank, key_digest
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import (
-    ChatError,
-    Joined,
-    Left,
-    Listing,
-    Notice,
-    Replay,
-    Shown,
-    TopicSet,
-)
+from twisted_chat.chat.events import ChatError, Joined, Left, TopicSet
 from twisted_chat.chat.limits import LISTED, REPLAYED_AT_MOST, TOPIC_LENGTH
 
 if TYPE_CHECKING:

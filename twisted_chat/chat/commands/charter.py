@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.acts import Appointed, Invited, KeySet, Locked, Slowed
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.charter import Rank, key_digest
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import ChatError, Notice, Who
+from twisted_chat.chat.events import ChatError, Who
 from twisted_chat.chat.limits import KEY_LENGTH, SLOW_SECONDS
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat.acts import Announced, Pardoned, Sanctioned
+from twisted_chat.chat.answers import Audit, Notice
 from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import Audit, ChatError, Notice
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import AUDITED, AUDITED_AT_MOST
 
 if TYPE_CHECKING:

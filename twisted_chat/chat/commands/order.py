@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from twisted_chat.chat import addresses, duration, names, sshkeys
 from twisted_chat.chat.account import account_id
 from twisted_chat.chat.acts import Kicked, Pardoned, Sanctioned
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.charter import EVERYONE, Rank, Sanction
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Notice
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import LISTED, REASON_LENGTH
 from twisted_chat.chat.rights import ONLY_SERVER
 

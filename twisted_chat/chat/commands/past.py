@@ -4,8 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import duration
+from twisted_chat.chat.answers import Notice, Replay
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import ChatError, Forgot, Notice, Replay
+from twisted_chat.chat.events import ChatError, Forgot
 from twisted_chat.chat.limits import FOUND_AT_MOST, REPLAYED, REPLAYED_AT_MOST, SEARCHED_WORDS
 
 if TYPE_CHECKING:

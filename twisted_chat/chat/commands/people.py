@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import names
+from twisted_chat.chat.answers import Listing, Notice
 from twisted_chat.chat.charter import Rank
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Listing, Notice, Renamed, WentAway
+from twisted_chat.chat.events import ChatError, Renamed, WentAway
 from twisted_chat.chat.limits import AWAY_LENGTH, IGNORED_PEOPLE
 
 if TYPE_CHECKING:

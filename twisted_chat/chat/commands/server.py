@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from twisted_chat.chat import limits as bounds
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.commands.command import command
 from twisted_chat.chat.duration import in_words
-from twisted_chat.chat.events import ChatError, Ending, Notice
+from twisted_chat.chat.events import ChatError, Ending
 
 if TYPE_CHECKING:
     from twisted_chat.chat.session import Session

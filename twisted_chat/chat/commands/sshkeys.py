@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from twisted_chat.chat.answers import Notice
 from twisted_chat.chat.commands.accounts import own_account, prove
 from twisted_chat.chat.commands.command import command
-from twisted_chat.chat.events import ChatError, Notice
+from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import SSH_KEYS
 from twisted_chat.chat.sshkeys import PREFIX, read
 
