@@ -12,11 +12,10 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from twisted_chat import estate as estates
+from twisted_chat.accounts.enrolment import Enrolment
 from twisted_chat.assembly import assemble
 from twisted_chat.chat import record
-from twisted_chat.chat.events import ChatError
 from twisted_chat.chat.limits import Limits
-from twisted_chat.chat.names import Name
 from twisted_chat.doors.json import JsonProtocol
 from twisted_chat.doors.listener import Listener
 from twisted_chat.doors.proxy import Network
@@ -116,8 +115,8 @@ class ChatService(MultiService):
             operators=operators,
             plugins=plugins,
         )
-        self._registers = not checkers  # or accounts are made elsewhere
-        self._code = code
+        # with checkers, accounts are made elsewhere
+        self._enrolment = None if checkers else Enrolment(self.rooms, code)
         self.factory = ChatFactory(reactor, self.rooms)
         self._ticking = LoopingCall(self.rooms.tick)
         self._ticking.clock = reactor
@@ -182,7 +181,11 @@ class ChatService(MultiService):
         for listener in self.listeners:
             self.log.info("listening on {port}", port=listener.description)
         if not self._node:
-            self._invite_all()
+            self._enrol_all()
+
+    def _enrol_all(self) -> None:
+        if self._enrolment:
+            self._enrolment.tell_all()
 
     def _prepare_doors(self) -> None:
         """Read what doors need besides their ports, as the user as whom the chat runs.
@@ -202,7 +205,7 @@ class ChatService(MultiService):
         left = self._estate.record if self._estate else None
         kept = self.rooms.store.open(left and left["kept"])
         if self._node:
-            self._node.start(self.rooms, left and left["node"], self._invite_all)
+            self._node.start(self.rooms, left and left["node"], self._enrol_all)
         elif left:
             record.from_record(self.rooms, left["chat"], kept)
         else:
@@ -287,41 +290,10 @@ class ChatService(MultiService):
         :param operators: the names of their accounts.
         :raises ChatError: one of these can be nobody's name; nothing has changed.
         """
-        self._invite_operators(self.rooms.operators.appoint(operators))
+        new = self.rooms.operators.appoint(operators)
+        if self._enrolment:
+            self._enrolment.tell(new)
         self.rooms.empower()
-
-    def _invite_all(self) -> None:
-        self._invite_operators(self.rooms.operators.names)
-
-    def _invite_operators(self, operators: Sequence[Name]) -> None:
-        if self._registers:
-            self.rooms.start(self._invite_each(operators))
-
-    async def _invite_each(self, operators: Sequence[Name]) -> None:
-        """Tell in the log how each operator without an account makes it."""
-        for name in operators:
-            try:
-                account = await self.rooms.accounts.find(name.text)
-            except ChatError as error:
-                self.log.error(
-                    "cannot tell whether {name} has an account: {error}. if not, the next "
-                    "start shows the code that makes it",
-                    name=name.text,
-                    error=error,
-                )
-                continue
-            if account is None and name in self.rooms.operators.names:  # by now others may be
-                self._invite(name)
-
-    def _invite(self, name: Name) -> None:
-        code = self._code()
-        self.rooms.operators.expect(name, code)
-        self.log.info(
-            "{name} has no account yet: connect, then /nick {name} and /register, "
-            "with the code {code}",
-            name=name.text,
-            code=code,
-        )
 
     def _refuse_restart(self) -> None:
         if self._stopping:
